@@ -1,0 +1,74 @@
+"""The command itself, as a shell runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolchain import cli
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def toolchain(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "toolchain", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_failing_step_ends_without_a_traceback() -> None:
+    done = toolchain(DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: Docker engine: no Docker engine answers at unix:///nowhere"
+    )
+    assert "unset DOCKER_HOST" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.split() == ["Docker", "engine", "failed"]
+
+
+def test_exports_stay_off_the_output_when_pulumi_is_missing(tmp_path: Path) -> None:
+    done = toolchain("env", PULUMI_HOME=str(tmp_path), PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "python3 -m toolchain" in done.stderr
+
+
+def test_an_old_python_is_told_which_one_is_needed() -> None:
+    code = (
+        "import runpy, sys; sys.version_info = (3, 9, 2); "
+        "runpy.run_module('toolchain', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("Python 3.11 or newer is needed, and this is 3.9.")
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "code"),
+    [
+        (signal.SIGTERM, signal.SIG_DFL, cli.INTERRUPTED),
+        (signal.SIGHUP, signal.SIG_DFL, cli.INTERRUPTED),
+        (signal.SIGHUP, signal.SIG_IGN, 0),
+    ],
+)
+def test_a_kill_or_a_closed_terminal_is_an_interruption(
+    number: signal.Signals, handler: signal.Handlers, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_everything", lambda **_: signal.raise_signal(number))
+    before = signal.signal(number, handler)
+    try:
+        assert cli.main([]) == code
+    finally:
+        signal.signal(number, before)

@@ -1,0 +1,98 @@
+"""The exports, evaluated by a real shell, and the embedded backend's folder."""
+
+import json
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from toolchain import environment, pulumi
+from toolchain.environment import Place, prepare
+from toolchain.steps import ToolchainError
+
+SH = shutil.which("sh") or "/bin/sh"
+
+
+def evaluated(text: str, environ: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a shell that has evaluated `text`."""
+    done = subprocess.run(
+        [SH, "-euc", 'eval "$1"; exec env -0', "sh", text],
+        env=environ,
+        capture_output=True,
+        check=True,
+    )
+    pairs = (entry.partition("=") for entry in done.stdout.decode().split("\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blanks", 'it\'s $HOME `id` "x" \\ *'])
+def test_a_shell_gets_exactly_these_values(tmp_path: Path, folder: str) -> None:
+    place = Place(state=tmp_path / folder / ".state", bin=tmp_path / folder / "bin", login="")
+    path = "/usr/bin:/bin"
+    got = evaluated(environment.shell({"PATH": path}, place), {"PATH": path})
+    assert got["PATH"] == f"{tmp_path / folder / 'bin'}:{path}"
+    assert got["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(place.state / "passphrase")
+    assert got["PULUMI_BACKEND_URL"] == environment.backend_url(place.state)
+    assert evaluated(environment.shell(got, Place(place.state, None, "")), got) == got
+
+
+def test_every_line_is_an_export(tmp_path: Path) -> None:
+    text = environment.shell({}, Place(tmp_path / ".state", tmp_path / "bin", ""))
+    assert all(line.startswith("export ") for line in text.splitlines())
+
+
+def test_the_passphrase_is_made_once_and_for_nobody_else(tmp_path: Path) -> None:
+    state = tmp_path / ".state"
+    prepare(state)
+    first = (state / "passphrase").read_text()
+    assert len(first.strip()) >= 32
+    assert stat.S_IMODE((state / "passphrase").stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    prepare(state)
+    assert (state / "passphrase").read_text() == first
+    assert [path.name for path in state.iterdir()] == ["passphrase"]
+
+
+def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(tmp_path: Path) -> None:
+    state = tmp_path / ".state"
+    stacks = state / ".pulumi" / "stacks" / "loadbalancer"
+    stacks.mkdir(parents=True)
+    (stacks / "dev.json").write_text("{}")
+    (stacks / "dev.json.bak").write_text("{}")
+    with pytest.raises(ToolchainError, match=r"passphrase is gone.*\(dev\)"):
+        prepare(state)
+    assert not (state / "passphrase").exists()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    monkeypatch.delenv("PULUMI_CREDENTIALS_PATH", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "login"),
+    [
+        (json.dumps({"current": "https://api.pulumi.com"}), "https://api.pulumi.com"),
+        (json.dumps({"accounts": {}}), ""),
+        ("[]", ""),
+        ("{broken", ""),
+    ],
+)
+def test_login_is_what_pulumi_has_stored(home: Path, content: str, login: str) -> None:
+    (home / "credentials.json").write_text(content)
+    assert environment.login({}) == login
+    elsewhere = {"PULUMI_CREDENTIALS_PATH": str(home / "elsewhere")}
+    assert environment.login(elsewhere) == ""
+
+
+def test_without_pulumi_the_error_says_how_to_get_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    assert pulumi.find() is None
+    with pytest.raises(ToolchainError, match="python3 -m toolchain"):
+        environment.place(home)

@@ -1,0 +1,72 @@
+"""Run a program to its end, with its output as progress and its last lines in the error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from toolchain.steps import Report, ToolchainError
+
+LAST_LINES = 12
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    report: Report | None = None,
+    failure: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> None:
+    """Run `command`, reporting each line that it prints.
+
+    `env` is added to this process's environment. Raises ToolchainError with the last lines
+    and `failure` (what to do about it) when the command fails.
+    """
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    ) as process:
+        try:
+            for text in process.stdout or ():
+                if text.strip():
+                    last.append(text.rstrip())
+                    if report is not None:
+                        report(text.strip())
+        except BaseException:
+            # Ctrl-C reaches the child as well; it gets the time to clean up after itself.
+            process.terminate()
+            process.wait()
+            raise
+    if process.returncode != 0:
+        said = "\n".join(f"    {text}" for text in last)
+        raise ToolchainError(
+            f"`{' '.join(str(part) for part in command)}` failed "
+            f"(exit code {process.returncode}). {failure}\n{said}".rstrip()
+        )
+
+
+def output(command: Sequence[str | Path], timeout: float = 30.0) -> str | None:
+    """Return what `command` prints, or None when it is missing, fails or takes too long."""
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
