@@ -1,0 +1,11 @@
+"""NAME: what `make app` starts an app with."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/", methods=["GET", "POST"])
+def greeting() -> str:
+    """Answer with the app's greeting."""
+    return "Salam alikom, this is NAME :) "

@@ -1,0 +1,38 @@
+"""What the container's environment says, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one app is served; times in seconds."""
+
+    app: str
+    port: int
+    threads: int
+    grace_seconds: int
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings; raise ValueError that names each bad variable and its value."""
+        errors: list[str] = []
+
+        def whole(key: str, default: int, highest: int) -> int:
+            text = environ.get(key, str(default))
+            if text.isascii() and text.isdigit() and 1 <= int(text) <= highest:
+                return int(text)
+            errors.append(f"{key}: {text!r} is not a whole number from 1 to {highest}.")
+            return default
+
+        settings = cls(
+            app=environ.get("APP", "app"),
+            port=whole("PORT", 8000, 65535),
+            # Enough that a few requests that wait hold up no other; more threads than this
+            # cost throughput on short requests (benchmarks/app_servers.py).
+            threads=whole("THREADS", 8, 1024),
+            grace_seconds=whole("GRACE_SECONDS", 30, 86400),
+        )
+        if errors:
+            raise ValueError("\n".join(errors))
+        return settings

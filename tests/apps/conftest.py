@@ -1,0 +1,136 @@
+"""Images built once, containers of a test's own; all removed afterwards."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.apps import containers
+from tests.apps.containers import APPS, App
+
+Run = Callable[..., App]
+Build = Callable[..., str]
+
+# An app that can be made to wait, as an app developer would write it: one file.
+SLOW_APP = """
+import time
+
+from flask import Flask, Response, request
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def greeting():
+    return "third"
+
+
+@app.get("/wait/<float:seconds>")
+def wait(seconds):
+    time.sleep(seconds)
+    return "waited"
+
+
+@app.get("/stream/<int:pieces>")
+def stream(pieces):
+    def produce():
+        for number in range(pieces):
+            time.sleep(0.2)
+            yield f"{number}\\n"
+
+    return Response(produce(), mimetype="text/plain")
+
+
+@app.post("/length")
+def length():
+    return str(len(request.get_data()))
+
+
+@app.get("/fails")
+def fails():
+    raise RuntimeError("on purpose")
+"""
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    """The engine; tests that need one fail without it."""
+    client = docker.from_env(timeout=120)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def python_image(client: docker.DockerClient) -> str:
+    """The base image's name."""
+    return containers.python_image(client)
+
+
+@pytest.fixture(scope="session")
+def build(client: docker.DockerClient, python_image: str) -> Iterator[Build]:
+    """Build an app with the shared form; the image is removed at the end."""
+    with ExitStack() as cleanup:
+
+        def build(app: str, folder: Path = APPS) -> str:
+            arguments = {"APP": app, "PYTHON_IMAGE": python_image}
+            name = containers.build(client, folder, arguments)
+            cleanup.callback(client.images.remove, name, force=True)
+            return name
+
+        yield build
+
+
+@pytest.fixture(scope="session")
+def image(build: Build) -> str:
+    """The image of app1."""
+    return build("app1")
+
+
+@pytest.fixture(scope="session")
+def apps_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shared form, with an app of one file and its requirements beside it."""
+    folder = tmp_path_factory.mktemp("apps") / "apps"
+    shutil.copytree(APPS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    app = folder / "app3"
+    app.mkdir()
+    (app / "app.py").write_text(SLOW_APP)
+    shutil.copy(APPS / "app1" / "requirements.txt", app)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slow_image(build: Build, apps_folder: Path) -> str:
+    """The image of the app that can be made to wait."""
+    return build("app3", apps_folder)
+
+
+@pytest.fixture
+def start(client: docker.DockerClient) -> Iterator[Run]:
+    """Start a container of an image; it is removed when the test ends."""
+    with ExitStack() as cleanup:
+
+        def start(image: str, *, healthy: bool = True, **arguments: Any) -> App:
+            app = cleanup.enter_context(containers.created(client, image, **arguments))
+            if healthy:
+                app.wait_until_healthy()
+            return app
+
+        yield start
+
+
+@pytest.fixture
+def app(start: Run, image: str) -> App:
+    """A healthy container of app1."""
+    return start(image)
+
+
+@pytest.fixture
+def slow(start: Run, slow_image: str) -> App:
+    """A healthy container of the app that can be made to wait."""
+    return start(slow_image)

@@ -1,0 +1,135 @@
+"""What a client gets from an app's container, and what its log says."""
+
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import pytest
+
+from tests.apps.conftest import Build, Run
+from tests.apps.containers import PROBE, App, wait_for
+
+GREETINGS = {
+    "app1": b"Salam alikom, this is App1 :) ",
+    "app2": b"Salam alikom, this is App2 :) ",
+}
+
+
+@pytest.mark.parametrize("name", GREETINGS)
+def test_the_greeting_is_exact(build: Build, start: Run, name: str) -> None:
+    answer = start(build(name), environment={"APP": name}).get("/")
+    assert answer.status_code == 200
+    assert answer.content == GREETINGS[name]
+    assert answer.headers["Content-Length"] == str(len(GREETINGS[name]))
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_healthz_answers_200_and_is_not_logged(app: App) -> None:
+    assert app.get("/healthz").status_code == 200
+    assert app.probe() == 0
+    app.get("/")
+    wait_for(lambda: len(app.records()) > 0, "request log", 5)
+    assert [record["path"] for record in app.records()] == ["/"]
+
+
+def test_an_app_without_a_healthz_of_its_own_is_healthy(slow: App) -> None:
+    assert slow.get("/healthz").status_code == 200
+    assert slow.get("/health").status_code == 404
+
+
+def test_an_id_goes_through(app: App) -> None:
+    answer = app.get("/?secret=1", headers={"X-Request-ID": "0123456789abcdef"})
+    assert answer.headers["X-Request-ID"] == "0123456789abcdef"
+    wait_for(lambda: len(app.records()) > 0, "request log", 5)
+    (record,) = app.records()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
+    assert 0 <= record.pop("duration_ms") < 10_000
+    assert record == {
+        "app": "app1",
+        "request_id": "0123456789abcdef",
+        "method": "GET",
+        "path": "/",
+        "status": 200,
+    }
+
+
+def test_an_id_is_made_when_there_is_none(app: App) -> None:
+    ids = [app.get("/").headers["X-Request-ID"] for _ in range(2)]
+    wait_for(lambda: len(app.records()) > 1, "request log", 5)
+    assert [record["request_id"] for record in app.records()] == ids
+    assert all(re.fullmatch("[0-9a-f]{32}", id_) for id_ in ids)
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'a"b', b"\x80\xff", b"a\tb", b"{}" * 300, b""],
+    ids=["quote", "bytes", "tab", "long", ""],
+)
+def test_hostile_headers_on_the_wire_make_one_line_each(app: App, raw: bytes) -> None:
+    request = b"GET /%0a%22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: " + raw
+    with socket.create_connection((app.address, app.port), timeout=10) as connection:
+        connection.sendall(request + b"\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 404")
+    wait_for(lambda: len(app.records()) > 0, "request log", 5)
+    (record,) = app.records()
+    assert record["path"] == '/\n"'
+    assert re.fullmatch("[!-~]{1,128}", record["request_id"])
+    assert f"x-request-id: {record['request_id']}".encode() in answer.lower()
+
+
+def test_an_error_in_the_app_is_a_500_in_the_log_and_a_traceback_beside_it(slow: App) -> None:
+    answer = slow.get("/fails", headers={"X-Request-ID": "f1"})
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-ID"] == "f1"
+    wait_for(lambda: len(slow.records()) > 0, "request log", 5)
+    assert [(r["status"], r["request_id"]) for r in slow.records()] == [(500, "f1")]
+    assert "RuntimeError: on purpose" in slow.text_log()
+
+
+def test_a_request_that_waits_holds_up_no_other(slow: App) -> None:
+    with ThreadPoolExecutor(5) as pool:
+        waiting = [pool.submit(slow.get, "/wait/3.0") for _ in range(4)]
+        wait_for(lambda: slow.get("/", timeout=1).elapsed.total_seconds() < 1, "an answer", 2)
+        assert not any(future.done() for future in waiting)
+        assert [future.result().text for future in waiting] == ["waited"] * 4
+
+
+def test_an_idle_connection_outlives_the_servers_default(app: App) -> None:
+    # That is 30 s; nginx closes an idle connection after 60, and has to be the one to close.
+    with socket.create_connection((app.address, app.port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536)
+        connection.settimeout(33)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("status", [200, 404, 500, 503])
+def test_the_probe_accepts_nothing_but_200(start: Run, slow_image: str, status: int) -> None:
+    app = start(slow_image, healthy=False, command=["sleep", "60"])
+    server = (
+        "import http.server\n"
+        "class Answer(http.server.BaseHTTPRequestHandler):\n"
+        f"    def do_GET(self): self.send_response({status}); self.end_headers()\n"
+        "http.server.ThreadingHTTPServer(('127.0.0.1', 5001), Answer).serve_forever()"
+    )
+    assert app.probe() != 0, "nothing listens"
+    app.container.exec_run(["python", "-c", server], detach=True)
+    listening = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/5001"]
+    wait_for(lambda: app.run(*listening)[0] == 0, "a listener", 5)
+    assert (app.probe() == 0) == (status == HTTPStatus.OK)
+    assert app.run(*listening)[0] == 0, "the server is still there"
+
+
+def test_the_probe_gives_up_on_a_server_that_says_nothing(start: Run, slow_image: str) -> None:
+    app = start(slow_image, healthy=False, command=["sleep", "60"])
+    server = "import socket, time; s = socket.create_server(('127.0.0.1', 5001)); time.sleep(60)"
+    app.container.exec_run(["python", "-c", server], detach=True)
+    listening = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/5001"]
+    wait_for(lambda: app.run(*listening)[0] == 0, "a listener", 5)
+    assert app.run("timeout", "8", *PROBE)[0] == 1
