@@ -1,0 +1,43 @@
+"""The stack: settings, network, backends, proxy, route, outputs."""
+
+from pathlib import Path
+
+import pulumi
+
+from loadbalancer import backend, names, outputs, place, port, shares, stack
+from loadbalancer.proxy import Proxy, ProxyArgs
+from loadbalancer.route import Route, route_config
+
+this = stack.current(Path())
+settings = this.settings
+
+# Ports of the host; 0 in the config means one that is free.
+public_port = port.chosen("port", settings.port, settings.bind)
+direct_ports = {
+    app: port.chosen(f"directPorts.{app}", number, settings.bind)
+    for app, number in settings.direct_ports.items()
+}
+
+# A network of the stack's own, in which everything is.
+here = place.declare(this)
+
+# One backend an app, each listening on a port of its own.
+ports = names.listening_ports(this.apps)
+backends = backend.declare(this.apps, here, ports, direct_ports)
+
+# The only thing that users reach.
+proxy = Proxy("nginx", ProxyArgs(Path("nginx"), here, public_port))
+
+# Who gets which share: the one thing that changes in place.
+Route(
+    "route",
+    container=proxy.container,
+    config=route_config(settings.weights, ports, backends),
+    settle=settings.settle,
+)
+
+pulumi.export("url", outputs.url(settings.bind, public_port))
+pulumi.export("weights", settings.weights)
+pulumi.export("percentages", shares.percentages(settings.weights))
+pulumi.export("directUrls", outputs.direct_urls(settings.bind, direct_ports))
+pulumi.export("containers", outputs.containers(proxy, backends))

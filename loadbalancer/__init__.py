@@ -1,0 +1,1 @@
+"""A weighted load balancer declared as code: backends, a proxy and a route between them."""

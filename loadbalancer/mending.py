@@ -1,0 +1,69 @@
+"""Putting right in place what Pulumi would build again, does not see, or does not wait for."""
+
+from collections.abc import Callable
+
+from docker import DockerClient
+from docker.errors import APIError
+
+from loadbalancer import real
+from loadbalancer.declared import Container, Declared
+from loadbalancer.waiting import Wait, WaitTimeoutError
+
+_STEPS: dict[str, tuple[str, Callable[[DockerClient, str], None]]] = {
+    "paused": ("letting go on", lambda client, id_: client.api.unpause(id_)),
+    "exited": ("starting", lambda client, id_: client.api.start(id_)),
+    "created": ("starting", lambda client, id_: client.api.start(id_)),
+}
+"""What makes a container run again, by its status."""
+
+
+def retag(client: DockerClient, declared: Declared, report: Callable[[str], None]) -> None:
+    """Give images their names back, so that none is built again and no container with it."""
+    for image in declared.images:
+        if real.image(client, image.name) != image.id and real.image(client, image.id):
+            report(f"naming image {image.name} again")
+            repository, _, tag = image.name.rpartition(":")
+            client.api.tag(image.id, repository, tag)
+
+
+def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]) -> list[str]:
+    """Make containers run and reach each other again, and wait for their probes.
+
+    Returns:
+        URNs of those that are there but do not get healthy, and can only be replaced.
+    """
+    there = [one for one in declared.containers if real.container(client, one.id)]
+    for container in there:
+        try:
+            _wake(client, container, report)
+        except APIError as error:
+            report(f"{container.name}: {error.explanation}")
+
+    def look() -> object:
+        found = [(one, real.container(client, one.id)) for one in there]
+        undecided = {"starting", "restarting"}
+        return [
+            one.name for one, now in found if now and undecided & {now.status, str(now.health)}
+        ] or None
+
+    # A container is sick when Docker says so, or when it has not made up its mind until then.
+    try:
+        Wait(timeout=60, interval=0.2).until("the containers' probes", look)
+    except WaitTimeoutError as error:
+        report(str(error))
+    now = {one.urn: real.container(client, one.id) for one in there}
+    return [urn for urn, container in now.items() if container and not container.works]
+
+
+def _wake(client: DockerClient, container: Container, report: Callable[[str], None]) -> None:
+    now = real.container(client, container.id)
+    if now is None:
+        return
+    for network in sorted(container.networks.keys() - now.networks):
+        report(f"connecting {container.name} to network {network}")
+        aliases = list(container.networks[network]) or None
+        client.api.connect_container_to_network(container.id, network, aliases=aliases)
+    if now.status in _STEPS:
+        verb, step = _STEPS[now.status]
+        report(f"{verb} {container.name}")
+        step(client, container.id)

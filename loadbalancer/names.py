@@ -1,0 +1,47 @@
+"""Names and labels by which a stack's things are told from another's on the same host; pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from zlib import crc32
+
+APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
+"""A DNS label that starts with a letter and leaves room for the prefix and suffix of a container's
+name within the 63 characters of a label (RFC 1035, section 2.3.4)."""
+
+PROJECT = "loadbalancer.project"
+STACK = "loadbalancer.stack"
+NETWORK = "loadbalancer.network"
+APP = "loadbalancer.app"
+
+_FIRST_PORT, _PORTS = 10_000, 50_000
+_LONGEST_SLUG = 20
+
+
+def slug(stack: str) -> str:
+    """Turn a stack's name into part of a Docker name, different for different stacks."""
+    if re.fullmatch(rf"[a-z0-9]([a-z0-9-]{{0,{_LONGEST_SLUG - 2}}}[a-z0-9])?", stack):
+        return stack
+    digest = hashlib.sha256(stack.encode()).hexdigest()[:6]
+    plain = re.sub(r"[^a-z0-9]+", "-", stack.lower()).strip("-")[: _LONGEST_SLUG - 7].rstrip("-")
+    return f"{plain or 'stack'}-{digest}"
+
+
+def labels(project: str, stack: str) -> dict[str, str]:
+    """Label everything that belongs to a stack."""
+    return {PROJECT: project, STACK: stack}
+
+
+def listening_ports(apps: Iterable[str]) -> dict[str, int]:
+    """Give each app a port of its own inside the network, by which nginx's log can tell it.
+
+    The port follows from the name, so that one app more or fewer moves no other; only two names
+    that meet in one port take neighbouring ones.
+    """
+    ports: dict[str, int] = {}
+    for app in sorted(apps):
+        port = _FIRST_PORT + crc32(app.encode()) % _PORTS
+        while port in ports.values():
+            port = _FIRST_PORT + (port + 1 - _FIRST_PORT) % _PORTS
+        ports[app] = port
+    return ports

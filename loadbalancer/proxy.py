@@ -1,0 +1,70 @@
+"""Proxy: nginx's image, the volume that holds its route, and its container."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from loadbalancer import container, image
+from loadbalancer.place import Place
+from loadbalancer.running_nginx import ROUTE_FOLDER
+
+LISTENING_PORT = 8080
+PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")
+
+
+@dataclass(frozen=True)
+class ProxyArgs:
+    """What the proxy is made of: the folder it is built from, and its port of the host."""
+
+    folder: Path
+    place: Place
+    port: pulumi.Input[int]
+
+
+class Proxy(pulumi.ComponentResource):
+    """The nginx that users reach; `container` is its ID, `server` its container's name."""
+
+    container: pulumi.Output[str]
+    server: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ProxyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("loadbalancer:index:Proxy", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        place, settings = args.place, args.place.settings
+        built = image.build(
+            name,
+            repository=pulumi.Output.concat(place.network.name, "/", name),
+            context=args.folder,
+            content=[args.folder],
+            parameters={"NGINX_IMAGE": settings.base_images.nginx},
+            labels=place.labels,
+            opts=child,
+        )
+        # The route outlives the container: an nginx that is replaced starts with the last one.
+        route = docker.Volume(
+            f"{place.prefix}-route",
+            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in place.labels.items()],
+            opts=child,
+        )
+        running = container.run(
+            f"{place.prefix}-{name}",
+            image=built,
+            network=place.network,
+            labels=place.labels,
+            probe=PROBE,
+            grace=settings.drain,
+            published=docker.ContainerPortArgs(
+                internal=LISTENING_PORT, external=args.port, ip=str(settings.bind)
+            ),
+            opts=child,
+            volumes=[
+                docker.ContainerVolumeArgs(container_path=ROUTE_FOLDER, volume_name=route.name)
+            ],
+        )
+        self.container = running.id
+        self.server = running.name
+        self.register_outputs({"container": self.container, "server": self.server})

@@ -1,0 +1,102 @@
+"""What there really is of a stack on the engine; only looks, never changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import ImageNotFound, NotFound
+
+from loadbalancer import orphans
+from loadbalancer.declared import Declared, Port
+from loadbalancer.orphans import Orphan
+from loadbalancer.running_nginx import RunningNginx
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container; `status` and `health` in Docker's words, None where nothing probes it."""
+
+    status: str
+    health: str | None
+    image: str
+    restarts: int = 0
+    networks: frozenset[str] = frozenset()
+    ports: frozenset[Port] = frozenset()
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs and its probe says that it is well."""
+        return self.status == "running" and self.health in {None, "healthy"}
+
+
+@dataclass(frozen=True)
+class Real:
+    """A stack as the engine has it: containers by ID, image IDs by name, and so on.
+
+    `route` is the text in nginx's container; None where that container is not there.
+    """
+
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    networks: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+    route: str | None = None
+    orphans: tuple[Orphan, ...] = ()
+
+
+def read(client: DockerClient, project: str, stack: str, declared: Declared) -> Real:
+    """Look at everything that a state declares, and for what carries its labels beyond that."""
+    containers = {one.id: container(client, one.id) for one in declared.containers}
+    images = {one.name: image(client, one.name) for one in declared.images}
+    return Real(
+        containers={id_: found for id_, found in containers.items() if found},
+        images={name: found for name, found in images.items() if found},
+        networks=frozenset(str(one.name) for one in client.networks.list()),
+        volumes=frozenset(str(one.id) for one in client.volumes.list()),
+        route=_route(client, declared),
+        orphans=tuple(orphans.find(client, project, stack, declared.known)),
+    )
+
+
+def container(client: DockerClient, id_: str) -> Container | None:
+    """Look at a container; None where there is none of that ID."""
+    try:
+        attributes = client.api.inspect_container(id_)
+    except NotFound:
+        return None
+    state, network = attributes["State"], attributes["NetworkSettings"]
+    return Container(
+        status=state["Status"],
+        health=state.get("Health", {}).get("Status"),
+        image=attributes["Image"],
+        restarts=attributes["RestartCount"],
+        networks=frozenset(network["Networks"]),
+        ports=_ports(network["Ports"] or {}),
+    )
+
+
+def image(client: DockerClient, name: str) -> str | None:
+    """Find the ID that an image's name leads to."""
+    try:
+        return str(client.images.get(name).id)
+    except ImageNotFound:
+        return None
+
+
+def _ports(published: Mapping[str, list[dict[str, Any]] | None]) -> frozenset[Port]:
+    found = set()
+    for key, bindings in published.items():
+        internal, _, protocol = key.partition("/")
+        for one in bindings or []:
+            found.add(Port(one["HostIp"], int(one["HostPort"]), int(internal), protocol))
+    return frozenset(found)
+
+
+def _route(client: DockerClient, declared: Declared) -> str | None:
+    if declared.route is None:
+        return None
+    try:
+        return RunningNginx(client.containers.get(declared.route.container)).route()
+    except NotFound:
+        return None

@@ -1,0 +1,134 @@
+"""What a stack's configuration holds: each key, its type and its default; pure."""
+
+import json
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+DEFAULT_WEIGHTS = {"app1": 6, "app2": 4}
+HIGHEST_WEIGHT = 1000
+DEFAULT_PORT = 8080
+EVERY_APP = "*"
+"""Key of the number of replicas that apps have for which none is given."""
+
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,254}")
+_PAIR = re.compile(r"\s*(?P<key>[^=,\s]+)\s*=\s*(?P<value>[^=,]*?)\s*")
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
+
+
+def _whole_number(lowest: int, highest: int) -> BeforeValidator:
+    """Accept an integer or its decimal text; a boolean, a fraction or anything else is refused."""
+
+    def check(value: object) -> int:
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise PydanticCustomError(
+                "whole_number",
+                "is not a whole number from {lowest} to {highest}",
+                {"lowest": lowest, "highest": highest},
+            )
+        return value
+
+    return BeforeValidator(check)
+
+
+def _positive_number(value: object) -> float:
+    try:
+        number = 0.0 if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 1024:  # noqa: PLR2004 - what Docker can express, what a host can have
+        raise PydanticCustomError("cpus", "is not a number of processors from 0.01 to 1024")
+    return number
+
+
+def _image_reference(value: str) -> str:
+    if not _IMAGE.fullmatch(value):
+        raise PydanticCustomError("image", "is not the name of an image, such as nginx:1.30")
+    return value
+
+
+def pairs(value: object) -> object:
+    """Read an object from its JSON text or from `name=value,name=value`."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        try:
+            return json.loads(value, object_pairs_hook=_no_key_twice)
+        except json.JSONDecodeError as error:
+            raise PydanticCustomError("json", f"is not valid JSON: {error}") from None
+    parts = [_PAIR.fullmatch(part) for part in value.split(",")] if value.strip() else []
+    if not all(parts):
+        raise PydanticCustomError("pairs", "is neither JSON nor a list such as app1=7,app2=3")
+    return _no_key_twice([(pair["key"], pair["value"]) for pair in parts if pair])
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise PydanticCustomError("twice", "names {key} twice", {"key": key})
+    return dict(pairs)
+
+
+Weight = Annotated[int, _whole_number(0, HIGHEST_WEIGHT)]
+Port = Annotated[int, _whole_number(0, 65535)]
+Seconds = Annotated[int, _whole_number(1, 3600)]
+Replicas = Annotated[int, _whole_number(1, 100)]
+ImageName = Annotated[str, AfterValidator(_image_reference)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class BaseImages(_Model):
+    """The images that the stack's own are built on."""
+
+    python: ImageName = "python:3.14-slim"
+    nginx: ImageName = "nginx:1.30"
+
+
+class Limits(_Model):
+    """What one container of an app may use: memory in MiB, processors as a number."""
+
+    memory: Annotated[int, _whole_number(32, 1_048_576)] = 256
+    cpus: Annotated[float, BeforeValidator(_positive_number)] = 1.0
+
+
+def _one_for_all(value: object) -> object:
+    """Read one number of replicas as that of every app."""
+    if isinstance(value, str) and not _WHOLE.fullmatch(value.strip()):
+        return pairs(value)
+    return value if isinstance(value, dict) else {EVERY_APP: value}
+
+
+class Settings(_Model):
+    """One stack's configuration. Units: seconds, MiB; weights are relative to each other."""
+
+    weights: Annotated[dict[str, Weight], BeforeValidator(pairs)] = DEFAULT_WEIGHTS
+    replicas: Annotated[dict[str, Replicas], BeforeValidator(_one_for_all)] = {}
+    port: Port = DEFAULT_PORT
+    bind: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)
+    direct_ports: Annotated[dict[str, Port], BeforeValidator(pairs)] = {}
+    base_images: Annotated[BaseImages, BeforeValidator(pairs)] = BaseImages()
+    limits: Annotated[Limits, BeforeValidator(pairs)] = Limits()
+    drain: Seconds = 30
+    settle: Annotated[int, _whole_number(0, 3600)] = 10
+
+
+KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items())
+"""The keys of the configuration, as Pulumi.yaml declares them."""

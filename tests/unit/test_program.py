@@ -1,0 +1,181 @@
+"""What the program declares for a configuration, under Pulumi's mocks."""
+
+import json
+import runpy
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, set_mocks
+
+from loadbalancer import names, preflight
+
+Resources = dict[str, list[mocks.MockResourceArgs]]
+Declare = Callable[..., Resources]
+
+CONTAINER = "docker:index/container:Container"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
+PORTS = names.listening_ports(["app1", "app2"])
+
+
+class Recorder(mocks.Mocks):
+    """Answers as the engine would, and keeps what was declared."""
+
+    def __init__(self) -> None:
+        self.resources: Resources = {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
+        self.resources.setdefault(args.typ, []).append(args)
+        given = {"name": f"{args.name}-1a2b3c4", "imageId": f"sha256:{args.name}"}
+        return f"{args.name}-id", {**given, **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
+        return {}, None
+
+
+@pytest.fixture
+def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
+    """Run __main__.py for a configuration; returns what it declared, by type."""
+
+    def run(**config: object) -> Resources:
+        values = {
+            f"loadbalancer:{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in config.items()
+        }
+        monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
+        monkeypatch.setattr(preflight, "taken_ports", lambda *_, **__: [])
+        recorder = Recorder()
+        set_mocks(recorder, project="loadbalancer", stack="test")
+
+        @mocks.test  # type: ignore[untyped-decorator]
+        def program() -> None:
+            runpy.run_path("__main__.py", run_name="__main__")
+
+        program()
+        return recorder.resources
+
+    return run
+
+
+def containers(resources: Resources) -> dict[str, dict[str, Any]]:
+    return {
+        args.name.removeprefix("loadbalancer-test-"): args.inputs for args in resources[CONTAINER]
+    }
+
+
+def route(resources: Resources) -> str:
+    (declared,) = resources[ROUTE]
+    return str(declared.inputs["config"])
+
+
+def labels(inputs: dict[str, Any]) -> dict[str, str]:
+    return {label["label"]: label["value"] for label in inputs["labels"]}
+
+
+def test_two_apps_behind_nginx(declare: Declare) -> None:
+    resources = declare()
+    assert sorted(containers(resources)) == ["app1-1", "app2-1", "nginx"]
+    text = route(resources)
+    assert f"server loadbalancer-test-app1-1-1a2b3c4:{PORTS['app1']} weight=3" in text
+    assert f"server loadbalancer-test-app2-1-1a2b3c4:{PORTS['app2']} weight=2" in text
+
+
+@pytest.mark.parametrize("weights", ['{"app1":7,"app2":3}', "app1=7,app2=3"])
+def test_weights_reach_the_route_and_nothing_else(declare: Declare, weights: str) -> None:
+    before, after = declare(), declare(weights=weights)
+    assert "weight=7" in route(after)
+    assert "weight=3" in route(after)
+    for kind in before.keys() - {ROUTE}:
+        declared = [{args.name: args.inputs for args in each[kind]} for each in (before, after)]
+        assert declared[0] == declared[1]
+
+
+def test_weight_0_runs_and_gets_nothing(declare: Declare) -> None:
+    resources = declare(weights={"app2": 0})
+    assert "app2-1" in containers(resources)
+    assert f"loadbalancer-test-app2-1-1a2b3c4:{PORTS['app2']} down" in route(resources)
+
+
+def test_replicas_share_their_apps_weight(declare: Declare) -> None:
+    resources = declare(replicas={"app2": 3})
+    assert sorted(containers(resources)) == ["app1-1", "app2-1", "app2-2", "app2-3", "nginx"]
+    text = route(resources)
+    assert "-app1-1-1a2b3c4:" in text
+    assert text.count("weight=9") == 1
+    assert text.count("weight=2") == 3
+
+
+def test_only_nginx_publishes_a_port(declare: Declare) -> None:
+    found = containers(declare(port="9090", bind="0.0.0.0"))  # noqa: S104
+    assert found["nginx"]["ports"] == [{"external": 9090, "internal": 8080, "ip": "0.0.0.0"}]  # noqa: S104
+    assert not found["app1-1"].get("ports")
+    assert not found["app2-1"].get("ports")
+
+
+def test_port_0_is_found_once_and_kept_in_the_state(declare: Declare) -> None:
+    resources = declare(port="0")
+    (found,) = resources["pulumi-python:dynamic/loadbalancer:Port"]
+    assert found.name == "port"
+
+
+def test_direct_ports(declare: Declare) -> None:
+    found = containers(declare(directPorts={"app1": 5001}))
+    (published,) = found["app1-1"]["ports"]
+    assert published == {"external": 5001, "internal": PORTS["app1"], "ip": "127.0.0.1"}
+    assert not found["app2-1"].get("ports")
+
+
+@pytest.mark.parametrize("name", ["app1-1", "app2-1", "nginx"])
+def test_every_container_has_few_rights(declare: Declare, name: str) -> None:
+    found = containers(declare())[name]
+    assert found["readOnly"] is True
+    assert found["capabilities"] == {"drops": ["ALL"]}
+    assert found["securityOpts"] == ["no-new-privileges"]
+    assert found["mustRun"] is True
+    assert found["healthcheck"]["interval"] == "1s"
+    assert "privileged" not in found
+
+
+def test_apps_run_as_nobody_within_their_limits(declare: Declare) -> None:
+    found = containers(declare(limits={"memory": 64, "cpus": 0.5}))["app1-1"]
+    assert found["user"] == "10001:10001"
+    assert (found["memory"], found["memorySwap"]) == (64, 64)
+    assert found["cpuQuota"] / found["cpuPeriod"] == 0.5
+
+
+def test_everything_is_labelled_with_project_and_stack(declare: Declare) -> None:
+    resources = declare()
+    for kind in (CONTAINER, "docker:index/network:Network", "docker:index/volume:Volume"):
+        for args in resources[kind]:
+            found = labels(args.inputs)
+            assert (found[names.PROJECT], found[names.STACK]) == ("loadbalancer", "test")
+    for args in resources[IMAGE]:
+        found = args.inputs["build"]["label"]
+        assert (found[names.PROJECT], found[names.STACK]) == ("loadbalancer", "test")
+
+
+def test_images_belong_to_the_stack_and_are_tagged_by_content(declare: Declare) -> None:
+    images = {args.name: args.inputs for args in declare()[IMAGE]}
+    for name, repository in (("app1", "apps/app1"), ("app2", "apps/app2"), ("nginx", "nginx")):
+        prefix, tag = images[name]["name"].split(":")
+        assert prefix == f"loadbalancer-test-1a2b3c4/{repository}"
+        assert len(tag) == 12
+
+
+def test_base_images_come_from_config(declare: Declare) -> None:
+    resources = declare(baseImages={"python": "python:3.13", "nginx": "nginx:1.31"})
+    arguments = {args.name: args.inputs["build"]["buildArgs"] for args in resources[IMAGE]}
+    assert arguments["app1"] == {"APP": "app1", "PYTHON_IMAGE": "python:3.13"}
+    assert arguments["nginx"] == {"NGINX_IMAGE": "nginx:1.31"}
+
+
+def test_a_bad_value_is_told_before_anything_is_declared(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", told.append)
+    with pytest.raises(SystemExit, match="32"):
+        declare(weights={"app1": -3})
+    assert "weights.app1: -3 is not a whole number" in told[0]
