@@ -1,0 +1,62 @@
+"""Real stacks for tests: one that many share, or one of a test's own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.deployment import Deployment
+from toolchain import baseimages
+from toolchain.dockerapi import Engine
+from toolchain.recipes import RECIPES
+
+NewStack = Callable[[], Deployment]
+
+
+def find_base_images() -> dict[str, str]:
+    """Name the base images that this machine has, as `make up` finds them."""
+    images = {recipe.key: baseimages.look(Engine(), recipe) for recipe in RECIPES}
+    missing = [key for key, image in images.items() if image is None]
+    assert not missing, f"no base image for {missing}: python3 -m toolchain"
+    return {key: image.name for key, image in images.items() if image}
+
+
+@pytest.fixture(scope="session")
+def base_images() -> dict[str, str]:
+    """Names of the base images that this machine has."""
+    return find_base_images()
+
+
+@pytest.fixture(scope="session")
+def shared_stack(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Deployment]:
+    """A stack that is up for the whole session; tests leave it as they found it."""
+    deployment = Deployment.create(tmp_path_factory.mktemp("shared"), base_images)
+    try:
+        deployment.up()
+        yield deployment
+    finally:
+        deployment.remove()
+
+
+@pytest.fixture
+def stack(shared_stack: Deployment) -> Iterator[Deployment]:
+    """The shared stack at its defaults; a test that uses it ends with a clean preview."""
+    yield shared_stack
+    shared_stack.expect_no_changes()
+    config = shared_stack.stack.get_all_config()
+    if "loadbalancer:weights" in config:
+        shared_stack.stack.remove_config("weights")
+        shared_stack.up()
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
+    """A stack of the test's own, not up yet; removed with all that is left of it."""
+    deployment = Deployment.create(tmp_path, base_images)
+    try:
+        yield deployment
+        deployment.expect_no_changes()
+    finally:
+        deployment.remove()

@@ -1,0 +1,73 @@
+"""Load by wrk: how many requests, and every one that failed."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LONGEST = 300
+"""Seconds after which a load ends by itself, whatever becomes of the test."""
+
+PAUSE = 5
+"""Milliseconds between two requests of a connection: with 8 of these some 1,000 requests/s, which
+leaves the machine time for what is tested."""
+
+_SCRIPT = """
+wrk.method = "{method}"
+wrk.body = [[{body}]]
+{headers}
+local threads = {{}}
+function setup(thread) table.insert(threads, thread) end
+function init() bad = "" end
+function delay() return {pause} end
+function response(status)
+  if status ~= 200 then bad = bad .. status .. "@" .. os.time() .. " " end
+end
+function done(summary)
+  io.write("requests: ", summary.requests, "\\n")
+  for kind, count in pairs(summary.errors) do
+    if count > 0 and kind ~= "status" then io.write("failed: ", kind, " ", count, "\\n") end
+  end
+  for _, thread in ipairs(threads) do
+    for status in thread:get("bad"):gmatch("%S+") do io.write("failed: ", status, "\\n") end
+  end
+end
+"""
+
+
+@dataclass
+class Load:
+    """What a load has seen, once it has ended."""
+
+    requests: int = 0
+    failures: list[str] = field(default_factory=list)
+    failed_at: list[int] = field(default_factory=list)
+    """When answers other than 200 came, in seconds since the epoch."""
+
+
+@contextmanager
+def wrk(
+    url: str, *, method: str, body: str = "", keep_alive: bool = True, connections: int = 8
+) -> Iterator[Load]:
+    """Send requests for as long as the block runs; the Load is filled when it ends."""
+    program = shutil.which("wrk")
+    assert program, "wrk is missing: python3 -m toolchain --dev"
+    headers = "" if keep_alive else 'wrk.headers["Connection"] = "close"'
+    load = Load()
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "load.lua")
+        script.write_text(_SCRIPT.format(method=method, body=body, headers=headers, pause=PAUSE))
+        options = [f"-c{connections}", "-t1", f"-d{LONGEST}", "--timeout", "30s", "-s", str(script)]
+        process = subprocess.Popen([program, *options, url], stdout=subprocess.PIPE, text=True)
+        try:
+            yield load
+        finally:
+            process.send_signal(2)  # wrk ends its run at SIGINT and reports
+            output, _ = process.communicate(timeout=60)
+    load.requests = int(re.findall(r"^requests: (\d+)", output, re.MULTILINE)[0])
+    load.failures = re.findall(r"^failed: ([^@\n]*)", output, re.MULTILINE)
+    load.failed_at = [int(at) for at in re.findall(r"^failed: \d+@(\d+)$", output, re.MULTILINE)]

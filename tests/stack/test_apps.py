@@ -1,0 +1,69 @@
+"""Apps by convention, replicas, and the rotation against its model."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import requests
+
+from loadbalancer.names import APP
+from loadbalancer.running_nginx import RunningNginx
+from loadbalancer.waiting import Wait
+from tests.rotation import smooth_weighted
+from tests.stack.deployment import Deployment
+
+
+def test_five_apps_each_get_their_share(own_stack: Deployment) -> None:
+    for number in (3, 4, 5):
+        command = (sys.executable, "-m", "loadbalancer", "app", f"app{number}")
+        assert own_stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=60) == 0
+    own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2}')
+    told = own_stack.stack.preview().stdout.partition("Diagnostics:")[2]
+    assert told.count("apps/app5 has no weight, so it is not deployed.") == 1
+    own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2,"app5":1}')
+    own_stack.up()
+    answers = Counter(answer.split()[4] for answer in own_stack.answers(18))
+    assert answers == {"App1": 7, "App2": 5, "App3": 3, "App4": 2, "App5": 1}
+
+
+def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
+    own_stack.set("replicas.app2", 3)
+    own_stack.up()
+    nginx = own_stack.nginx()
+    assert len(RunningNginx(nginx).workers()) >= 2
+    # The second reload finds every name resolved, so that servers stand in the order of the text.
+    declared = RunningNginx(nginx).route()
+    RunningNginx(nginx).apply(declared)
+
+    containers = own_stack.containers()
+    addresses = {
+        name: next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
+        for name, container in containers.items()
+    }
+    cycle = 15  # 9 + 3 x 2
+    for turn in range(4 * cycle):
+        # A connection each, so that both workers take part.
+        headers = {"Connection": "close", "X-Request-ID": f"turn-{turn}"}
+        requests.get(own_stack.url, headers=headers, timeout=10)
+    log: dict[str, str] = {}
+
+    def every_turn_is_logged() -> object:
+        for line in nginx.logs(stderr=False).splitlines():
+            entry = json.loads(line)
+            log[entry["id"]] = entry["upstream"].partition(":")[0]
+        missing = [turn for turn in range(4 * cycle) if f"turn-{turn}" not in log]
+        return f"no {missing}" if missing else None
+
+    Wait(10, 0.1).until("nginx to log every turn", every_turn_is_logged)
+    at = {address: name for name, address in addresses.items()}
+    served = [at[log[f"turn-{turn}"]] for turn in range(4 * cycle)]
+
+    weights = {name: 2 for name in sorted(addresses) if "-app2-" in name}
+    weights |= {name: 9 for name in addresses if "-app1-" in name}
+    order = sorted(weights)
+    expected = smooth_weighted([weights[name] for name in order], 4 * cycle)
+    assert served == [order[index] for index in expected]
+    apps = Counter(containers[name].labels[APP] for name in served[:cycle])
+    assert apps == {"app1": 9, "app2": 6}
+    assert set(Counter(served[:cycle])[name] for name in order if "-app2-" in name) == {2}

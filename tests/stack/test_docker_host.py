@@ -1,0 +1,64 @@
+"""The whole stack over DOCKER_HOST: nothing goes past the engine's address."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack.deployment import Deployment
+
+SOCKET = "/var/run/docker.sock"
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Copy bytes one way until the source ends, then end that way at the target too."""
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
+
+
+@pytest.fixture
+def engine_over_tcp() -> Iterator[tuple[str, list[int]]]:
+    """The local engine under a TCP address, and how many connections came that way."""
+    connections = [0]
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            connections[0] += 1
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(SOCKET)
+            for ends in ((client, engine), (engine, client)):
+                threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}", connections
+    finally:
+        listener.close()
+
+
+def test_up_change_and_refresh_over_docker_host(
+    engine_over_tcp: tuple[str, list[int]], own_stack: Deployment
+) -> None:
+    address, connections = engine_over_tcp
+    workspace = own_stack.stack.workspace
+    workspace.env_vars = {**workspace.env_vars, "DOCKER_HOST": address}
+    own_stack.up()
+    assert own_stack.shares(10) == {"app1": 6, "app2": 4}
+    assert own_stack.url.startswith("http://127.0.0.1:")
+    before = connections[0]
+    own_stack.set_weights(app1=7, app2=3)
+    own_stack.up()
+    assert own_stack.shares(10) == {"app1": 7, "app2": 3}
+    own_stack.stack.refresh()
+    own_stack.expect_no_changes()
+    assert connections[0] > before > 0

@@ -1,0 +1,109 @@
+"""Apps that fail: nginx goes round them, and takes them back."""
+
+import json
+from collections import Counter
+
+import requests
+from docker.models.containers import Container
+
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment
+from tests.stack.load import wrk
+
+
+def kill_inside(container: Container) -> None:
+    """End every process in a container at once, as the kernel would."""
+    container.exec_run(["bash", "-c", "kill -9 -1"])
+
+
+def wait_until_back(container: Container, started: str) -> None:
+    """Wait until Docker has started a container again and it is healthy."""
+
+    def look() -> object:
+        container.reload()
+        state = container.attrs["State"]
+        back = state["StartedAt"] != started and state["Health"]["Status"] == "healthy"
+        return None if back else state["Status"]
+
+    Wait(30, 0.1).until("Docker to start the app again", look)
+
+
+def wait_until_shared(stack: Deployment) -> None:
+    """Wait until both apps get their shares of ten requests."""
+
+    def look() -> object:
+        seen = stack.shares(10)
+        return None if seen == {"app1": 6, "app2": 4} else seen
+
+    Wait(30, 0.2).until("both apps to get their shares", look)
+
+
+def posts(container: Container) -> list[str]:
+    """List the request ids of the POSTs that an app has logged."""
+    lines = [line for line in container.logs(stderr=False).splitlines() if line.startswith(b"{")]
+    records = [json.loads(line) for line in lines]
+    return [one["request_id"] for one in records if one["method"] == "POST"]
+
+
+def test_an_app_killed_under_load_costs_next_to_nothing(stack: Deployment) -> None:
+    names = stack.output("containers")["apps"]
+    containers = stack.containers()
+    app1, app2 = (containers[names[app][0]] for app in ("app1", "app2"))
+    app1.reload()
+    started = app1.attrs["State"]["StartedAt"]
+    with (
+        wrk(stack.url, method="GET") as get,
+        wrk(stack.url, method="POST", body="name=value") as post,
+    ):
+        kill_inside(app1)
+        wait_until_back(app1, started)
+    total = get.requests + post.requests
+    failed = [*get.failed_at, *post.failed_at]
+    assert len(failed) <= total / 100
+    assert not failed or max(failed) - min(failed) <= 1
+    assert get.failures == []
+    logged = Counter(posts(app1) + posts(app2))
+    assert logged
+    assert set(logged.values()) == {1}
+    wait_until_shared(stack)
+
+
+def test_all_apps_down_is_a_page_with_the_request_id(stack: Deployment) -> None:
+    apps = [c for name, c in stack.containers().items() if "-nginx-" not in name]
+    for app in apps:
+        app.stop(timeout=5)
+    try:
+        answer = requests.get(stack.url, headers={"X-Request-ID": "lost"}, timeout=20)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+        assert answer.headers["X-Request-ID"] == "lost"
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert "lost" in answer.text
+    finally:
+        for app in apps:
+            app.start()
+
+    def answers() -> object:
+        status = requests.get(stack.url, timeout=20).status_code
+        return None if status == 200 else status
+
+    Wait(30, 0.2).until("the apps to be found again", answers)
+
+
+def test_a_container_that_comes_back_elsewhere_is_found(stack: Deployment) -> None:
+    name = stack.output("containers")["apps"]["app1"][0]
+    app1 = stack.containers()[name]
+    (network,) = app1.attrs["NetworkSettings"]["Networks"]
+    client = app1.client
+    assert client is not None
+    before = app1.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+    app1.stop(timeout=5)
+    taker = client.containers.create(app1.attrs["Image"], ["sleep", "60"], network=network)
+    try:
+        taker.start()  # takes the address that is free now
+        app1.start()
+        app1.reload()
+        assert app1.attrs["NetworkSettings"]["Networks"][network]["IPAddress"] != before
+        wait_until_shared(stack)
+    finally:
+        taker.remove(force=True)

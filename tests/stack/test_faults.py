@@ -1,0 +1,81 @@
+"""What breaks while it runs, and what one command mends."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment
+from tests.stack.load import wrk
+
+
+def plugins(folder: Path) -> list[str]:
+    """List the processes that Pulumi started for a project's folder and that still run."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            works_in = (process / "cwd").readlink()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if works_in == folder and "pulumi" in command:
+            found.append(f"{process.name} {command}")
+    return found
+
+
+@pytest.fixture
+def new_version(own_stack: Deployment) -> Iterator[Deployment]:
+    """A stack that is up, and new code for both apps that is not up yet."""
+    own_stack.up()
+    for app in ("app1", "app2"):
+        path = own_stack.folder / "apps" / app / "app.py"
+        path.write_text(path.read_text() + "\nVERSION = 2\n")
+    yield own_stack
+
+
+def test_a_killed_up_costs_no_request_and_repair_cleans_up(new_version: Deployment) -> None:
+    stack = new_version
+    known = set(stack.ids().values())
+    with wrk(stack.url, method="GET") as load:
+        update = stack.process(*stack.pulumi("up", "--yes", "--skip-preview"))
+
+        def unknown_container() -> object:
+            assert update.poll() is None, "the update ended before it could be killed"
+            # A build has containers of its own, which go with it and have other names.
+            now = {c.id for c in stack.labelled() if str(c.name).startswith("loadbalancer-")}
+            return None if now - known else "none"
+
+        Wait(60, 0.01).until("a container that the state does not know", unknown_container)
+        update.kill()
+        update.wait()
+        Wait(15, 0.1).until("the plugins to end", lambda: plugins(stack.folder) or None)
+        repair = stack.process(
+            sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.stack.name
+        )
+        assert repair.wait(timeout=180) == 0
+    assert load.failures == []
+    assert load.requests > 1000
+    stack.up()
+    assert sorted(stack.ids().values()) == sorted(str(c.id) for c in stack.labelled())
+    stack.expect_no_changes()
+
+
+def test_repair_does_not_take_the_lock_of_a_running_update(new_version: Deployment) -> None:
+    stack = new_version
+    update = stack.process(*stack.pulumi("up", "--yes", "--skip-preview"))
+    locks = stack.folder.parent / "state/.pulumi/locks"
+    Wait(30, 0.01).until("the lock", lambda: None if list(locks.rglob("*.json")) else "no lock")
+    command = (sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.stack.name)
+    repair = stack.process(*command, stderr=subprocess.PIPE)
+    _, said = repair.communicate(timeout=60)
+    assert repair.returncode == 1
+    assert f"process {update.pid} on " in said
+    assert update.wait(timeout=120) == 0
+
+
+def test_no_plugin_lives_on_after_an_ordinary_up(own_stack: Deployment) -> None:
+    own_stack.up()
+    Wait(10, 0.1).until("the plugins to end", lambda: plugins(own_stack.folder) or None)

@@ -1,0 +1,53 @@
+"""Up and down, again and again, and nothing is left."""
+
+import requests
+
+from tests.stack.deployment import Deployment, free_ports
+
+
+def test_preview_is_clean_after_up_and_after_refresh(stack: Deployment) -> None:
+    stack.up()
+    stack.expect_no_changes()
+    stack.stack.refresh()
+    stack.expect_no_changes()
+
+
+def test_destroy_leaves_nothing_and_up_works_again(own_stack: Deployment) -> None:
+    for _ in range(3):
+        own_stack.up()
+        assert own_stack.shares(10) == {"app1": 6, "app2": 4}
+        own_stack.stack.destroy()
+        assert own_stack.leftovers() == []
+    own_stack.up()
+
+
+def test_direct_ports_lead_past_nginx(own_stack: Deployment) -> None:
+
+    one, two = free_ports(2)
+    own_stack.set("directPorts", f"app1={one},app2={two}")
+    own_stack.up()
+    urls = own_stack.output("directUrls")
+    assert urls == {"app1": f"http://127.0.0.1:{one}", "app2": f"http://127.0.0.1:{two}"}
+    assert requests.get(urls["app2"], timeout=10).text == "Salam alikom, this is App2 :) "
+
+
+def test_containers_have_no_more_rights_than_they_need(stack: Deployment) -> None:
+    for container in stack.containers().values():
+        host = container.attrs["HostConfig"]
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["SecurityOpt"] == ["no-new-privileges"]
+        _, users = container.exec_run(["id", "-u"])
+        assert int(bytes(users)) > 0  # type: ignore[arg-type]
+        published = [port for port in container.ports.values() if port]
+        assert bool(published) == (container.name == stack.nginx().name)
+
+
+def test_a_request_id_goes_through_and_is_logged_by_both(stack: Deployment) -> None:
+
+    answer = requests.get(stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=10)
+    assert answer.headers["X-Request-ID"] == "of-a-test"
+    logs = [container.logs() for container in stack.containers().values()]
+    assert sum(b"of-a-test" in log for log in logs) == 2
+    made = requests.get(stack.url, timeout=10).headers["X-Request-ID"]
+    assert len(made) == 32

@@ -1,0 +1,84 @@
+"""The route in the running nginx: drift is seen and mended, a bad one is not taken."""
+
+import io
+import tarfile
+
+import pytest
+from pulumi import automation
+
+from loadbalancer.running_nginx import ROUTE_FOLDER, RouteError, RunningNginx
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment
+
+FIVE = Wait(timeout=5, interval=0.05)
+
+
+def edit_by_hand(stack: Deployment, text: str) -> None:
+    """Write a route into nginx's volume past the product's own code, and reload."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("route.conf")
+        entry.size = len(text.encode())
+        archive.addfile(entry, io.BytesIO(text.encode()))
+    nginx = stack.nginx()
+    nginx.put_archive(ROUTE_FOLDER, buffer.getvalue())
+    nginx.kill("HUP")
+
+
+def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
+    """Count what an update did, by operation."""
+    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items()}
+
+
+def test_a_route_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
+    declared = RunningNginx(stack.nginx()).route()
+    edit_by_hand(stack, declared.replace("weight=3", "weight=1").replace("weight=2", "weight=1"))
+    refreshed = stack.stack.refresh()
+    assert changes(refreshed)["update"] == 1
+    with pytest.raises(automation.CommandError, match="changes were"):
+        stack.expect_no_changes()
+    mended = stack.up()
+    assert changes(mended)["update"] == 1
+    assert RunningNginx(stack.nginx()).route() == declared
+    assert stack.shares(100) == {"app1": 60, "app2": 40}
+
+
+def test_a_refresh_finds_nothing_where_nothing_changed(stack: Deployment) -> None:
+    refreshed = stack.stack.refresh()
+    assert changes(refreshed).keys() == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        ("weight=3", "weight=none", 'invalid parameter "weight=none"'),
+        ("}", "", "is not allowed here"),
+        ("zone apps 512k;", "zone apps 512k; listen 80;", '"listen" directive is not allowed'),
+        ("-app2-", "-nobody-", "to answer its health probe through nginx"),
+    ],
+)
+def test_a_route_that_nginx_refuses_leaves_the_old_one(
+    stack: Deployment, good: str, bad: str, message: str
+) -> None:
+    nginx = RunningNginx(stack.nginx(), FIVE)
+    before = nginx.route()
+    with pytest.raises(RouteError, match=message):
+        nginx.apply(before.replace(good, bad, 1))
+    assert nginx.route() == before
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+def test_the_route_is_put_into_an_nginx_that_is_new(stack: Deployment) -> None:
+    conf = stack.folder / "nginx" / "nginx.conf"
+    text = conf.read_text()
+    before = stack.output("containers")
+    conf.write_text(text.replace("client_max_body_size 16m", "client_max_body_size 17m"))
+    try:
+        stack.up()
+        assert stack.output("containers")["nginx"] != before["nginx"]
+        assert stack.output("containers")["apps"] == before["apps"]
+        assert stack.shares(100) == {"app1": 60, "app2": 40}
+        stack.expect_no_changes()
+    finally:
+        conf.write_text(text)
+        stack.up()
