@@ -7,12 +7,14 @@ import pulumi
 from loadbalancer import backend, names, outputs, place, port, shares, stack
 from loadbalancer.proxy import Proxy, ProxyArgs
 from loadbalancer.route import Route, route_config
+from loadbalancer.settings import ADMIN_BIND
 
 this = stack.current(Path())
 settings = this.settings
 
 # Ports of the host; 0 in the config means one that is free.
 public_port = port.chosen("port", settings.port, settings.bind)
+admin_port = port.chosen("adminPort", settings.admin_port, ADMIN_BIND)
 direct_ports = {
     app: port.chosen(f"directPorts.{app}", number, settings.bind)
     for app, number in settings.direct_ports.items()
@@ -25,8 +27,8 @@ here = place.declare(this)
 ports = names.listening_ports(this.apps)
 backends = backend.declare(this.apps, here, ports, direct_ports)
 
-# The only thing that users reach.
-proxy = Proxy("nginx", ProxyArgs(Path("nginx"), here, public_port))
+# The only thing that users reach; its admin port shows the split to those on this host.
+proxy = Proxy("nginx", ProxyArgs(Path("nginx"), here, public_port, admin_port))
 
 # Who gets which share: the one thing that changes in place.
 Route(
@@ -37,6 +39,7 @@ Route(
 )
 
 pulumi.export("url", outputs.url(settings.bind, public_port))
+pulumi.export("adminUrl", outputs.url(ADMIN_BIND, admin_port))
 pulumi.export("weights", settings.weights)
 pulumi.export("percentages", shares.percentages(settings.weights))
 pulumi.export("directUrls", outputs.direct_urls(settings.bind, direct_ports))

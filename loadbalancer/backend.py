@@ -52,11 +52,11 @@ class Backend(pulumi.ComponentResource):
         # With a port of the host an app cannot run twice: its one container keeps its name in the
         # network, and the next app is not touched before the new container is healthy.
         alone = args.direct_port is not None
-        published = None
-        if args.direct_port is not None:
-            published = docker.ContainerPortArgs(
-                internal=args.port, external=args.direct_port, ip=str(settings.bind)
-            )
+        published = [
+            docker.ContainerPortArgs(internal=args.port, external=port, ip=str(settings.bind))
+            for port in (args.direct_port,)
+            if port is not None
+        ]
         servers = [
             container.run(
                 f"{place.prefix}-{args.app.name}-{number}",

@@ -15,7 +15,7 @@ def run(
     labels: Mapping[str, pulumi.Input[str]],
     probe: Sequence[str] | None,
     grace: int,
-    published: docker.ContainerPortArgs | None,
+    published: Sequence[docker.ContainerPortArgs] = (),
     aliases: Sequence[str] | None = None,
     opts: pulumi.ResourceOptions,
     **settings: Any,
@@ -31,7 +31,7 @@ def run(
         labels: labels of the container.
         probe: command of the healthcheck; None leaves it to the image.
         grace: seconds from SIGTERM to SIGKILL when the container goes.
-        published: port of the host that leads to the container.
+        published: ports of the host that lead to the container.
         aliases: further names by which others find the container in the network.
         opts: Pulumi's options.
         settings: further arguments of docker.Container.
@@ -43,7 +43,7 @@ def run(
             docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=aliases)
         ],
         labels=[docker.ContainerLabelArgs(label=key, value=labels[key]) for key in sorted(labels)],
-        ports=[published] if published else None,
+        ports=list(published) or None,
         read_only=True,
         tmpfs={"/tmp": "mode=1777,size=64m"},  # noqa: S108 - inside the container
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
@@ -60,7 +60,7 @@ def run(
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
-                delete_before_replace=published is not None,
+                delete_before_replace=bool(published),
                 # A changed healthcheck and a container that could not be started look unchanged
                 # to the provider.
                 replace_on_changes=["healthcheck", "#initerror"],

@@ -10,7 +10,15 @@ from pydantic_core import PydanticCustomError
 from loadbalancer.names import APP_NAME
 from loadbalancer.problems import ConfigError, Problem
 from loadbalancer.remedies import Remedies, is_object, set_to
-from loadbalancer.settings import DEFAULT_PORT, DEFAULT_WEIGHTS, EVERY_APP, KEYS, Settings, pairs
+from loadbalancer.settings import (
+    DEFAULT_ADMIN_PORT,
+    DEFAULT_PORT,
+    DEFAULT_WEIGHTS,
+    EVERY_APP,
+    KEYS,
+    Settings,
+    pairs,
+)
 
 
 def load(values: Mapping[str, str], apps: Collection[str]) -> Settings:
@@ -46,7 +54,13 @@ class _Loader:
         weights = dict(sorted({**self._default_weights(), **given}.items()))
         every = replicas.get(EVERY_APP, 1)
         replicas = {app: replicas.get(app, every) for app in weights}
-        self._check_ports(valid.get("port", DEFAULT_PORT), _whole(direct))
+        self._check_ports(
+            {
+                "port": valid.get("port", DEFAULT_PORT),
+                "adminPort": valid.get("adminPort", DEFAULT_ADMIN_PORT),
+                **{f"directPorts.{app}": number for app, number in _whole(direct).items()},
+            }
+        )
         self._check_direct(_whole(direct), _whole(replicas))
         if not any(problem.key.startswith("weights") for problem in self.problems):
             self._check_total(weights)
@@ -126,12 +140,13 @@ class _Loader:
             self.problems = [problem for problem in self.problems if problem.key != path]
             self._fault(path, given[app], reason, f"Remove it: {self.remedies.remove(path)}")
 
-    def _check_ports(self, port: object, direct: Mapping[str, int]) -> None:
-        taken = {port: "port"}
-        for app, number in direct.items():
-            path = f"directPorts.{app}"
+    def _check_ports(self, ports: Mapping[str, int]) -> None:
+        taken: dict[int, str] = {}
+        for path, number in ports.items():
             if number and number in taken:
-                free = next(n for n in range(5001, 65536) if n not in {port, *direct.values()})
+                first = 5001 if path.startswith("directPorts") else number + 1
+                later = (*range(first, 65536), *range(1024, first))
+                free = next(n for n in later if n not in ports.values())
                 remedy = f"Take another: {set_to(path, free)}"
                 self._fault(path, number, f"is given to {taken[number]} already", remedy)
             taken.setdefault(number, path)

@@ -10,7 +10,7 @@ from docker.models.containers import Container
 from loadbalancer.names import PROJECT, STACK
 from loadbalancer.problems import Problem
 from loadbalancer.remedies import set_to
-from loadbalancer.settings import Settings
+from loadbalancer.settings import ADMIN_BIND, Settings
 
 
 def taken_ports(
@@ -33,12 +33,13 @@ def taken_ports(
             own.update(published(container))
         else:
             others.update({port: f"container {container.name}" for port in published(container)})
-    wanted = {"port": settings.port}
+    wanted = {"port": settings.port, "adminPort": settings.admin_port}
     wanted |= {f"directPorts.{app}": port for app, port in settings.direct_ports.items()}
     wanted = {key: port for key, port in wanted.items() if port}
     if local:
+        binds = {settings.admin_port: str(ADMIN_BIND)}
         for port in set(wanted.values()) - own - others.keys():
-            if _is_bound(str(settings.bind), port):
+            if _is_bound(binds.get(port, str(settings.bind)), port):
                 others[port] = "another program"
     return list(_problems(wanted, own, others))
 

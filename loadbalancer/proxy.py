@@ -9,18 +9,20 @@ import pulumi_docker as docker
 from loadbalancer import container, image
 from loadbalancer.place import Place
 from loadbalancer.running_nginx import ROUTE_FOLDER
+from loadbalancer.settings import ADMIN_BIND
 
-LISTENING_PORT = 8080
+LISTENING_PORT, ADMIN_PORT = 8080, 9113
 PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")
 
 
 @dataclass(frozen=True)
 class ProxyArgs:
-    """What the proxy is made of: the folder it is built from, and its port of the host."""
+    """What the proxy is made of: the folder it is built from, and its ports of the host."""
 
     folder: Path
     place: Place
     port: pulumi.Input[int]
+    admin_port: pulumi.Input[int]
 
 
 class Proxy(pulumi.ComponentResource):
@@ -57,10 +59,17 @@ class Proxy(pulumi.ComponentResource):
             labels=place.labels,
             probe=PROBE,
             grace=settings.drain,
-            published=docker.ContainerPortArgs(
-                internal=LISTENING_PORT, external=args.port, ip=str(settings.bind)
-            ),
+            published=[
+                docker.ContainerPortArgs(
+                    internal=LISTENING_PORT, external=args.port, ip=str(settings.bind)
+                ),
+                docker.ContainerPortArgs(
+                    internal=ADMIN_PORT, external=args.admin_port, ip=str(ADMIN_BIND)
+                ),
+            ],
             opts=child,
+            # As `docker images` shows it, for the metrics.
+            envs=[built.apply(lambda id_: f"BUILD={id_.removeprefix('sha256:')[:12]}")],
             volumes=[
                 docker.ContainerVolumeArgs(container_path=ROUTE_FOLDER, volume_name=route.name)
             ],

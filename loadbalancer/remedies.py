@@ -10,6 +10,7 @@ _EXAMPLES: dict[str, str] = {
     "replicas": "1",
     "port": "8080",
     "bind": "127.0.0.1",
+    "adminPort": "9113",
     "drain": "30",
     "settle": "10",
     "baseImages.python": "python:3.14-slim",

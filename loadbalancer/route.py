@@ -134,7 +134,8 @@ def route_config(
                 upstream.Server(app, host, ports[app], each[app])
                 for app, names in servers.items()
                 for host in names
-            ]
+            ],
+            weights,
         )
 
     return pulumi.Output.all(**{app: one.servers for app, one in backends.items()}).apply(render)

@@ -1,6 +1,7 @@
 """The nginx that runs in a container: read its route, change it without losing a request."""
 
 import io
+import json
 import secrets
 import tarfile
 import time
@@ -10,13 +11,13 @@ from functools import partial
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from loadbalancer.upstream import STAGING_PORT, addresses, serving, staged
+from loadbalancer.upstream import STAGING_PORT, addresses, serving, staged, table
 from loadbalancer.waiting import Wait, WaitTimeoutError
 
 ROUTE_FOLDER = "/etc/nginx/route"
 """Where the volume with the route is mounted; nginx.conf includes what is in it."""
 
-_ROUTE, _GENERATION = "route.conf", "generation.conf"
+_ROUTE, _TABLE, _GENERATION = "route.conf", "route.json", "generation.conf"
 _GENERATION_URL = "http://127.0.0.1:8081/generation"
 _LINGER = 3.0
 """Seconds that old workers may take requests on open connections: a little more than nginx.conf's
@@ -72,9 +73,9 @@ class RunningNginx:
         try:
             introduction = staged(before, newcomers) if newcomers and serving(before) else None
             if introduction:
-                self._switch(introduction)
+                self._switch({_ROUTE: introduction})
                 self._wait_until_reachable(newcomers)
-            old_workers = self._switch(text)
+            old_workers = self._switch(_files(text))
             if addresses(before) - addresses(text):
                 self._wait_until_let_go(old_workers)
         except (RouteError, WaitTimeoutError, APIError) as error:
@@ -83,7 +84,7 @@ class RunningNginx:
 
     def _put_back(self, before: str, cause: Exception) -> None:
         try:
-            self._switch(before)
+            self._switch(_files(before))
         except (RouteError, WaitTimeoutError, APIError) as error:
             message = f"{cause}; and the route before could not be put back: {error}"
             raise RouteError(message) from error
@@ -99,15 +100,13 @@ class RunningNginx:
 
         self._wait.until(f"nginx in container {self._container.name} to be healthy", look)
 
-    def _switch(self, text: str) -> set[str]:
-        """Put a text in place, test it, reload, and wait until the new workers serve by it.
+    def _switch(self, files: dict[str, str]) -> set[str]:
+        """Put files in place, test them, reload, and wait until the new workers serve by them.
 
         Returns the workers from before, which may still finish what they have.
         """
         generation = secrets.token_hex(8)
-        self._write(
-            {_ROUTE: text, _GENERATION: f'map "" $generation {{ default {generation}; }}\n'}
-        )
+        self._write({**files, _GENERATION: f'map "" $generation {{ default {generation}; }}\n'})
         code, output = self._run("nginx", "-t")
         if code:
             raise RouteError(f"nginx refuses it: {output}")
@@ -180,3 +179,8 @@ class RunningNginx:
                 entry.size, entry.mode, entry.mtime = len(data), 0o644, int(time.time())
                 archive.addfile(entry, io.BytesIO(data))
         self._container.put_archive(ROUTE_FOLDER, buffer.getvalue())
+
+
+def _files(route: str) -> dict[str, str]:
+    """Write a route as nginx reads it, and as its metrics do."""
+    return {_ROUTE: route, _TABLE: json.dumps(table(route, time.time()))}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from ipaddress import IPv4Address
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,6 +19,9 @@ from pydantic_core import PydanticCustomError
 DEFAULT_WEIGHTS = {"app1": 6, "app2": 4}
 HIGHEST_WEIGHT = 1000
 DEFAULT_PORT = 8080
+DEFAULT_ADMIN_PORT = 9113
+ADMIN_BIND = IPv4Address("127.0.0.1")
+"""Address of the host on which the admin port is published, whatever the others are."""
 EVERY_APP = "*"
 """Key of the number of replicas that apps have for which none is given."""
 
@@ -123,6 +127,7 @@ class Settings(_Model):
     replicas: Annotated[dict[str, Replicas], BeforeValidator(_one_for_all)] = {}
     port: Port = DEFAULT_PORT
     bind: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)
+    admin_port: Port = DEFAULT_ADMIN_PORT
     direct_ports: Annotated[dict[str, Port], BeforeValidator(pairs)] = {}
     base_images: Annotated[BaseImages, BeforeValidator(pairs)] = BaseImages()
     limits: Annotated[Limits, BeforeValidator(pairs)] = Limits()

@@ -1,8 +1,10 @@
 """The text of nginx's route: which server gets which share; pure."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 from loadbalancer.names import APP_NAME
 
@@ -16,7 +18,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 _OPENING = re.compile(rf"^upstream {UPSTREAM} \{{\n", re.MULTILINE)
 _SERVER = re.compile(r"^\s*server\s+([^\s;:]+):(\d+)\b", re.MULTILINE)
 _BLOCK = re.compile(rf"\bupstream\s+{UPSTREAM}\s*\{{([^}}]*)\}}")
-_APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);', re.MULTILINE)
+_APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);(?: # weight (\d+)$)?', re.MULTILINE)
 
 
 @dataclass(frozen=True, order=True)
@@ -45,11 +47,15 @@ class Server:
         return f"{self.host}:{self.port}"
 
 
-def render(servers: Sequence[Server]) -> str:
+def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
     A server of weight 0 is `down`, since nginx has no weight 0; `resolve` follows a container
     whose address changes; the zone makes the rotation one for all workers.
+
+    Args:
+        servers: every server with its own weight in the rotation.
+        weights: weight of each app, as it stands in the config.
     """
     lines = [_server(server) for server in sorted(servers)]
     ports = sorted({(server.app, server.port) for server in servers})
@@ -65,7 +71,7 @@ def render(servers: Sequence[Server]) -> str:
             "# The last server that a request was passed to tells the app by its port.",
             "map $upstream_addr $app {",
             '    default "";',
-            *(f'    "~:{port}$" {app};' for app, port in ports),
+            *(f'    "~:{port}$" {app}; # weight {weights[app]:d}' for app, port in ports),
             "}",
             "",
         ]
@@ -102,7 +108,39 @@ def weights(text: str) -> dict[str, int]:
 
 def apps(text: str) -> dict[str, str]:
     """Find the app that listens on each port, as the route itself tells nginx's log."""
-    return dict(_APP.findall(text))
+    return {port: app for port, app, _ in _APP.findall(text)}
+
+
+def version(text: str) -> str:
+    """Name a route by its content: 12 hexadecimal digits."""
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def table(text: str, changed: float) -> dict[str, Any]:
+    """Describe a route to nginx's metrics, which cannot see the configuration they run in.
+
+    Args:
+        text: the route.
+        changed: when it was put in, in seconds since the epoch.
+
+    Returns:
+        What nginx/route/route.json holds: `version`, `changed`, `ports` (the app that listens on
+        each), and `apps`, each with its `name`, `weight` and `servers` (`host:port`).
+    """
+    found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
+    servers = weights(text)
+
+    def describe(app: str, port: str, weight: str) -> dict[str, Any]:
+        own = [address for address in sorted(servers) if address.endswith(f":{port}")]
+        stated = int(weight) if weight else sum(servers[address] for address in own)
+        return {"name": app, "weight": stated, "servers": own}
+
+    return {
+        "version": version(text),
+        "changed": changed,
+        "ports": {port: app for app, port, _ in found},
+        "apps": [describe(*one) for one in found],
+    }
 
 
 def serving(text: str) -> bool:

@@ -70,7 +70,9 @@ class Deployment:
         deployment = cls(project, stack, environment)
         for key, name in base_images.items():
             deployment.set(f"baseImages.{key}", name)
-        deployment.set("port", free_ports(1)[0])
+        port, admin_port = free_ports(2)
+        deployment.set("port", port)
+        deployment.set("adminPort", admin_port)
         deployment.set("settle", 0)
         return deployment
 

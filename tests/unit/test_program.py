@@ -107,17 +107,24 @@ def test_replicas_share_their_apps_weight(declare: Declare) -> None:
     assert text.count("weight=2") == 3
 
 
-def test_only_nginx_publishes_a_port(declare: Declare) -> None:
+def test_only_nginx_publishes_ports(declare: Declare) -> None:
     found = containers(declare(port="9090", bind="0.0.0.0"))  # noqa: S104
-    assert found["nginx"]["ports"] == [{"external": 9090, "internal": 8080, "ip": "0.0.0.0"}]  # noqa: S104
+    assert found["nginx"]["ports"] == [
+        {"external": 9090, "internal": 8080, "ip": "0.0.0.0"},  # noqa: S104
+        {"external": 9113, "internal": 9113, "ip": "127.0.0.1"},
+    ]
     assert not found["app1-1"].get("ports")
     assert not found["app2-1"].get("ports")
 
 
+def test_the_metrics_tell_which_image_runs(declare: Declare) -> None:
+    assert containers(declare())["nginx"]["envs"] == ["BUILD=nginx"]
+
+
 def test_port_0_is_found_once_and_kept_in_the_state(declare: Declare) -> None:
-    resources = declare(port="0")
-    (found,) = resources["pulumi-python:dynamic/loadbalancer:Port"]
-    assert found.name == "port"
+    resources = declare(port="0", adminPort="0")
+    found = resources["pulumi-python:dynamic/loadbalancer:Port"]
+    assert sorted(args.name for args in found) == ["adminPort", "port"]
 
 
 def test_direct_ports(declare: Declare) -> None:

@@ -126,6 +126,16 @@ def test_an_app_that_is_gone_has_no_default_weight() -> None:
             "Set it: pulumi config set --path directPorts.app1 5001",
         ),
         (
+            {"port": "9113"},
+            "adminPort: 9113 is given to port already. "
+            "Take another: pulumi config set adminPort 9114",
+        ),
+        (
+            {"adminPort": "65535", "port": "65535"},
+            "adminPort: 65535 is given to port already. "
+            "Take another: pulumi config set adminPort 1024",
+        ),
+        (
             {"directPorts": '{"app1":8080}'},
             "directPorts.app1: 8080 is given to port already. "
             "Take another: pulumi config set --path directPorts.app1 5001",

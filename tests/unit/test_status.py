@@ -20,7 +20,9 @@ APP = declared.Container("urn:app1", "id-app1", "lb-app1", "sha256:a1", {"lb-net
 NGINX = declared.Container(
     "urn:nginx", "id-nginx", "lb-nginx", "sha256:b2", {"lb-net": ()}, frozenset({PORT})
 )
-TEXT = upstream.render([Server("app1", "lb-app1", 5001, 3), Server("app2", "lb-app2", 5002, 2)])
+TEXT = upstream.render(
+    [Server("app1", "lb-app1", 5001, 3), Server("app2", "lb-app2", 5002, 2)], {"app1": 6, "app2": 4}
+)
 WANTED = Declared(
     url="http://127.0.0.1:8080",
     containers=(NGINX, APP),

@@ -1,0 +1,55 @@
+// What the admin port answers, and whom.
+
+import fs from 'fs';
+
+import exposition from 'exposition.js';
+import routing from 'routing.js';
+import series from 'series.js';
+import servers from 'servers.js';
+import state from 'state.js';
+
+async function metrics(r) {
+    const found = await state.read(r);
+    r.headersOut['Content-Type'] = 'text/plain; version=0.0.4; charset=utf-8';
+    r.return(200, exposition.text(found));
+}
+
+async function status(r) {
+    const found = await state.read(r);
+    found.bounds = series.BOUNDS.map((milliseconds) => milliseconds / 1000);
+    found.apps.forEach((app) => {
+        app.servers = app.servers.map((server) => ({ name: server.name, state: server.up ? 'up' : 'down' }));
+    });
+    r.headersOut['Content-Type'] = 'application/json';
+    r.return(200, JSON.stringify(found));
+}
+
+function healthz(r) {
+    series.add('probes', '-', 'healthz', 1);
+    r.return(200, 'ok\n');
+}
+
+// Ready is who can have a request answered: by one server at least that is to get any.
+async function readyz(r) {
+    series.add('probes', '-', 'readyz', 1);
+    const up = await servers.all();
+    const ready = routing.apps().some((app) => app.weight && up[app.name].some((server) => server.up));
+    r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');
+}
+
+// Whom the admin port serves: this container, and its host, whose requests come by the network's
+// gateway. Other containers of the network come by addresses of their own.
+function welcome(r) {
+    const from = r.remoteAddress;
+    return from === '127.0.0.1' || from === gateway() ? 'yes' : '';
+}
+
+// The default route's next hop, from the kernel's table, where an address is in hexadecimal digits,
+// its last byte first.
+function gateway() {
+    const rows = fs.readFileSync('/proc/net/route', 'utf8').split('\n').map((row) => row.split('\t'));
+    const found = rows.filter((row) => row[1] === '00000000')[0];
+    return found && found[2].match(/../g).reverse().map((byte) => parseInt(byte, 16)).join('.');
+}
+
+export default { metrics, status, healthz, readyz, welcome };

@@ -1,0 +1,35 @@
+// Which servers answer their health probe, asked at most once a second however many look.
+
+import routing from 'routing.js';
+
+function isUp(server) {
+    const known = ngx.shared.states.get(server);
+    return known === undefined ? ask(server) : Promise.resolve(known === 1);
+}
+
+async function ask(server) {
+    let up = false;
+    try {
+        const answer = await ngx.fetch(`http://${server}/healthz`);
+        up = answer.status === 200;
+    } catch (error) {
+        // Whatever is wrong with it, nginx cannot have an answer from it.
+    }
+    ngx.shared.states.set(server, up ? 1 : 0);
+    return up;
+}
+
+// The servers of all apps: [{name, up}] by app.
+async function all() {
+    const found = {};
+    const asked = [];
+    routing.apps().forEach((app) => {
+        found[app.name] = [];
+        app.servers.forEach((server) => asked.push([app.name, server]));
+    });
+    const answers = await Promise.all(asked.map((pair) => isUp(pair[1])));
+    asked.forEach((pair, i) => found[pair[0]].push({ name: pair[1], up: answers[i] }));
+    return found;
+}
+
+export default { all };

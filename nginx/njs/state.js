@@ -1,0 +1,62 @@
+// Everything the admin port tells, in one object, before it is written as text or as JSON.
+
+import routing from 'routing.js';
+import series from 'series.js';
+import servers from 'servers.js';
+
+// The route's apps with what was counted, the counters of apps that were, and nginx itself.
+async function read(r) {
+    const counters = series.read();
+    const up = await servers.all();
+    const apps = routing.apps();
+    const total = apps.reduce((sum, app) => sum + app.weight, 0);
+    const routed = apps.map((app) => {
+        const found = counted(counters, app.name);
+        found.weight = app.weight;
+        found.share = total ? app.weight / total : 0;
+        found.servers = up[app.name];
+        return found;
+    });
+    const known = Object.assign({}, counters.requests, counters.tries);
+    return {
+        now: Date.now() / 1000,
+        build: { version: process.env.BUILD || '', nginx: r.variables.nginx_version, njs: njs.version },
+        route: { version: route.version, changed: route.changed },
+        connections: await connections(r),
+        apps: routed,
+        gone: Object.keys(known).filter((app) => !(app in up)).map((app) => counted(counters, app)),
+        unrouted: (counters.unrouted || {})['-'] || {},
+        probes: Object.assign({ healthz: 0, readyz: 0 }, (counters.probes || {})['-']),
+        lost: ((counters.lost || {})['-'] || {})['-'] || 0,
+    };
+}
+
+function counted(counters, app) {
+    const tries = {};
+    const seen = (counters.tries || {})[app] || {};
+    series.OUTCOMES.forEach((outcome) => {
+        tries[outcome] = seen[outcome] || 0;
+    });
+    return {
+        name: app,
+        requests: Object.assign({ 200: 0 }, (counters.requests || {})[app]),
+        tries: tries,
+        received_bytes: bytes(counters.received, app),
+        sent_bytes: bytes(counters.sent, app),
+        request_duration: series.histogram(counters, 'duration', app),
+        upstream_duration: series.histogram(counters, 'upstream', app),
+    };
+}
+
+function bytes(kind, app) {
+    return ((kind || {})[app] || {}).bytes || 0;
+}
+
+// From nginx's own status page: "Active connections: 1 ... 3 3 5 ... Reading: 0 Writing: 1 Waiting: 0".
+async function connections(r) {
+    const answer = await r.subrequest('/stub_status');
+    const n = answer.responseText.match(/\d+/g).map(Number);
+    return { active: n[0], accepted: n[1], handled: n[2], reading: n[4], writing: n[5], waiting: n[6] };
+}
+
+export default { read };
