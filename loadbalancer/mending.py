@@ -33,20 +33,25 @@ def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]
         URNs of those that are there but do not get healthy, and can only be replaced.
     """
     there = [one for one in declared.containers if real.container(client, one.id)]
+    woken = set()
     for container in there:
         try:
-            _wake(client, container, report)
+            if _wake(client, container, report):
+                woken.add(container.id)
         except APIError as error:
             report(f"{container.name}: {error.explanation}")
 
-    def look() -> object:
-        found = [(one, real.container(client, one.id)) for one in there]
-        undecided = {"starting", "restarting"}
-        return [
-            one.name for one, now in found if now and undecided & {now.status, str(now.health)}
-        ] or None
+    def undecided(container: Container) -> bool:
+        now = real.container(client, container.id)
+        if now is None or now.works:
+            return False
+        # A probe that met it paused has failed; what Docker says of it until the next is stale.
+        return container.id in woken or bool({"starting", "restarting"} & {now.status, now.health})
 
-    # A container is sick when Docker says so, or when it has not made up its mind until then.
+    def look() -> object:
+        return [one.name for one in there if undecided(one)] or None
+
+    # A container is sick when Docker says so, or when it has not got well until then.
     try:
         Wait(timeout=60, interval=0.2).until("the containers' probes", look)
     except WaitTimeoutError as error:
@@ -55,15 +60,18 @@ def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]
     return [urn for urn, container in now.items() if container and not container.works]
 
 
-def _wake(client: DockerClient, container: Container, report: Callable[[str], None]) -> None:
+def _wake(client: DockerClient, container: Container, report: Callable[[str], None]) -> bool:
+    """Connect it to its networks and make it run; returns whether it did not run before."""
     now = real.container(client, container.id)
     if now is None:
-        return
+        return False
     for network in sorted(container.networks.keys() - now.networks):
         report(f"connecting {container.name} to network {network}")
         aliases = list(container.networks[network]) or None
         client.api.connect_container_to_network(container.id, network, aliases=aliases)
-    if now.status in _STEPS:
-        verb, step = _STEPS[now.status]
-        report(f"{verb} {container.name}")
-        step(client, container.id)
+    if now.status not in _STEPS:
+        return False
+    verb, step = _STEPS[now.status]
+    report(f"{verb} {container.name}")
+    step(client, container.id)
+    return True
