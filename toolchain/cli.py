@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from types import FrameType
 
 from toolchain import (
     baseimages,
-    debian,
+    devtools,
     engine,
     environment,
     golang,
@@ -87,7 +86,8 @@ def _everything(*, dev: bool) -> None:
         if dev:
             perform("Test tools", partial(_python, "requirements-dev.txt"))
             perform("Go", _go)
-            perform("wrk", _wrk)
+            for tool in devtools.TOOLS:
+                perform(tool.program, partial(devtools.ensure, tool))
 
 
 def _image(recipe: Recipe, report: Report) -> Outcome:
@@ -102,17 +102,6 @@ def _go(report: Report) -> Outcome:
     program = golang.ensure(BUILD / "go", report)
     version = ".".join(map(str, golang.version_of(program) or ()))
     return Outcome("found", f"{version} at {program}")
-
-
-def _wrk(report: Report) -> Outcome:
-    found = shutil.which("wrk")
-    if found is not None:
-        return Outcome("found", found)
-    why_not = debian.why_not_installable()
-    if why_not is not None:
-        raise ToolchainError(f"the load tests need it, and {why_not} to install it. Install wrk.")
-    debian.install(["wrk"], report)
-    return Outcome("installed", shutil.which("wrk") or "wrk")
 
 
 def _env() -> None:

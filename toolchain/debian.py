@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from toolchain.run import output, run
-from toolchain.steps import Report
+from toolchain.steps import Report, ToolchainError
 
 OS_RELEASE = Path("/etc/os-release")
+MEND = "Mend the package system (`apt-get -f install`), then run the same command again."
+
+LOCKED = ("Could not get lock", "was locked by another process")
+LOCK_TIMEOUT = 300.0
+"""Seconds in which another run of apt or dpkg must have ended."""
+LOCK_INTERVAL = 1.0
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -35,32 +42,73 @@ def host() -> dict[str, str]:
     return parse_os_release(OS_RELEASE.read_text()) if OS_RELEASE.is_file() else {}
 
 
-def why_not_installable() -> str | None:
-    """Say why packages cannot be installed here, or None when they can."""
+def why_not_unpackable() -> str | None:
+    """Say why packages cannot be unpacked here, or None when they can; root is not needed."""
     if not is_debian_like(host()) or shutil.which("apt-get") is None:
         return "this is not a Debian or Ubuntu system"
-    if os.geteuid() != 0:
-        return "that needs root"
     return None
 
 
-def install(packages: Sequence[str], report: Report) -> None:
+def why_not_installable() -> str | None:
+    """Say why packages cannot be installed here, or None when they can."""
+    why_not = why_not_unpackable()
+    if why_not is None and os.geteuid() != 0:
+        return "that needs root"
+    return why_not
+
+
+def install(packages: Sequence[str], report: Report, otherwise: str = "") -> None:
     """Install packages; the caller has asked `why_not_installable` before.
 
-    Raises ToolchainError when apt or dpkg fails.
+    Raises ToolchainError when apt or dpkg fails; `otherwise` says how else to get what is in them.
     """
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    mend = "Mend the package system (`apt-get -f install`), then run the same command again."
     # An installation that was interrupted makes every later one fail until this has run.
-    run(["dpkg", "--configure", "-a", "--force-confold"], report=report, failure=mend, env=quiet)
-    wait = ("-o", "DPkg::Lock::Timeout=120")
-    run(["apt-get", *wait, "update"], report=report, failure=mend, env=quiet)
-    run(
-        ["apt-get", *wait, "install", "-y", "--no-install-recommends", *packages],
-        report=report,
-        failure=mend,
-        env=quiet,
-    )
+    _patiently(["dpkg", "--configure", "-a", "--force-confold"], report)
+    _patiently(["apt-get", "update"], report)
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    _patiently(command, report, otherwise)
+
+
+def unpack(package: str, folder: Path, report: Report, otherwise: str = "") -> None:
+    """Put a package's files into `folder` without installing it, nor what it depends on.
+
+    None of its scripts runs, so no service starts. Raises ToolchainError when apt or dpkg fails;
+    `otherwise` says how else to get what is in the package.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if os.geteuid() == 0:  # others must do with the lists as they are
+        _patiently(["apt-get", "update"], report)
+    _patiently(["apt-get", "download", package], report, otherwise, cwd=partial)
+    for archive in partial.glob("*.deb"):
+        run(["dpkg-deb", "-x", archive, partial], report=report, failure=otherwise)
+        archive.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _patiently(
+    command: Sequence[str], report: Report, otherwise: str = "", cwd: Path | None = None
+) -> None:
+    """Run apt or dpkg, again while another run of them holds one of their locks.
+
+    apt waits by itself for only one of its three locks, dpkg for none.
+    """
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    mend = f"{MEND} {otherwise}".rstrip()
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            run(command, report=report, failure=mend, env=quiet, cwd=cwd)
+        except ToolchainError as error:
+            locked = any(text in str(error) for text in LOCKED)
+            if not locked or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        report("waiting for another run of apt or dpkg to end")
+        time.sleep(LOCK_INTERVAL)
 
 
 def mirror() -> str | None:
