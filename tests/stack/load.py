@@ -4,10 +4,37 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from loadbalancer.waiting import Wait
+
+_COUNTED = """
+local paths = {{ {paths} }}
+local threads = {{}}
+function setup(thread)
+  table.insert(threads, thread)
+end
+function init() sent, got, seen = 0, 0, "" end
+function delay() return {pause} end
+function request()
+  sent = sent + 1
+  return wrk.format("GET", paths[(sent - 1) % #paths + 1])
+end
+function response(status, _, body)
+  seen = seen .. body .. "=" .. status .. " "
+  got = got + 1
+  if got == {requests} then wrk.thread:stop() end
+end
+function done()
+  for _, thread in ipairs(threads) do
+    for answer in thread:get("seen"):gmatch("%S+") do io.write("answer: ", answer, "\\n") end
+  end
+end
+"""
 
 LONGEST = 300
 """Seconds after which a load ends by itself, whatever becomes of the test."""
@@ -71,3 +98,46 @@ def wrk(
     load.requests = int(re.findall(r"^requests: (\d+)", output, re.MULTILINE)[0])
     load.failures = re.findall(r"^failed: ([^@\n]*)", output, re.MULTILINE)
     load.failed_at = [int(at) for at in re.findall(r"^failed: \d+@(\d+)$", output, re.MULTILINE)]
+
+
+@dataclass
+class CountedLoad:
+    """What came back to so many requests, once all are answered: by body and code."""
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+
+@contextmanager
+def counted(
+    url: str, paths: Sequence[str], *, requests: int, threads: int
+) -> Iterator[CountedLoad]:
+    """Send so many requests from each thread while the block runs, and wait for the last answer.
+
+    Each thread has one connection and one request at a time, so that none is cut off at the end.
+    """
+    load = CountedLoad()
+    quoted = ", ".join(f"[[{path}]]" for path in paths)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "counted.lua")
+        script.write_text(_COUNTED.format(paths=quoted, pause=PAUSE, requests=requests))
+        options = [f"-c{threads}", f"-t{threads}", f"-d{LONGEST}", "--timeout", "30s", "-s"]
+        process = subprocess.Popen(
+            ["wrk", *options, str(script), url], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            yield load
+            # Its threads end with their last answer, and its first one sleeps on.
+            tasks = Path("/proc", str(process.pid), "task")
+
+            def look() -> object:
+                number = len(list(tasks.iterdir())) - 1
+                return f"{number} threads still send" if number else None
+
+            Wait(90, 0.1).until("the last answer", look)
+            process.send_signal(2)
+            output, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+            process.wait()
+    found = re.findall(r"^answer: (\S+)=(\d+)$", output, re.MULTILINE)
+    load.answers = Counter((body, int(code)) for body, code in found)

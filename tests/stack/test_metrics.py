@@ -1,0 +1,297 @@
+"""nginx's counters: exact to the last request, charged to whom they belong, for the host alone."""
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from loadbalancer import metrics, window
+from loadbalancer.reading import Reading
+from loadbalancer.waiting import Wait
+from loadbalancer.window import Window
+from tests.stack.deployment import Deployment
+from tests.stack.load import counted
+from tests.stack.test_failing_apps import wait_until_shared
+from tests.stack.test_versions import change
+
+PAGES = """
+
+@app.get("/status/<int:code>")
+def status(code: int) -> tuple[str, int]:
+    return "{app}", code
+
+
+@app.get("/sleep")
+def sleep() -> str:
+    time.sleep(0.3)
+    return "slept"
+
+
+@app.get("/die")
+def die() -> None:
+    os._exit(3)
+
+
+import os
+import time
+
+time.sleep({start})
+"""
+
+
+@pytest.fixture(scope="module")
+def metered(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Deployment]:
+    """A stack whose apps fail on demand; app1 is slow to start, so that it is met before it is."""
+    deployment = Deployment.create(tmp_path_factory.mktemp("metered"), base_images)
+    try:
+        change(deployment, "app1", PAGES.format(app="app1", start=4))
+        change(deployment, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
+        deployment.up()
+        yield deployment
+        deployment.expect_no_changes()
+    finally:
+        deployment.remove()
+
+
+def read(stack: Deployment) -> Reading:
+    return metrics.read(stack.output("adminUrl"))
+
+
+def settled(stack: Deployment) -> Reading:
+    """Read the counters once they stand: a request is counted a moment after it was answered."""
+    readings = [read(stack)]
+
+    def look() -> object:
+        readings.append(read(stack))
+        counts = [(one.apps, one.unrouted) for one in readings[-2:]]
+        return None if counts[0] == counts[1] else "requests were still counted"
+
+    Wait(10, 0.1).until("all that was answered to be counted", look)
+    return readings[-1]
+
+
+def seen(stack: Deployment, before: Reading, requests_sent: int) -> Window:
+    """What was counted since then, once it is as much as was sent."""
+
+    def look() -> object:
+        found = window.since(before, read(stack))
+        every = found.requests + sum(found.unrouted.values())
+        return None if every == requests_sent else f"{every} of {requests_sent} requests"
+
+    Wait(10, 0.05).until("every request to be counted", look)
+    return window.since(before, read(stack))
+
+
+def raw(url: str, text: bytes) -> bytes:
+    """Send bytes as they are, and return what comes until the connection is closed."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(text)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_every_request_is_counted_over_four_reloads(metered: Deployment) -> None:
+    stack, before = metered, settled(metered)
+    paths = ("/status/200", "/status/404", "/status/500", "/status/200?wanted=%22app%22")
+    own: Counter[tuple[str, int]] = Counter()
+    with counted(stack.url, paths, requests=2000, threads=4) as load:
+        for app1 in (1, 9, 0, 6):
+            stack.set_weights(app1=app1, app2=10 - app1)
+            stack.up()
+            with requests.Session() as session:
+                for number in range(500):
+                    answer = session.get(stack.url + paths[number % 4], timeout=10)
+                    own[answer.text, answer.status_code] += 1
+    sent = own + load.answers
+    assert sent.total() == 10_000
+    found = seen(stack, before, 10_000)
+    counts = {
+        (app, code): number
+        for app, one in found.apps.items()
+        for code, number in one.by_code.items()
+        if number
+    }
+    assert counts == dict(sent)
+    assert not found.reset
+    for app in found.apps.values():
+        assert app.tries["answered"] == app.requests
+        assert app.request_duration.count == app.upstream_duration.count == app.requests
+        assert app.sent > 100 * app.requests
+
+
+def test_the_configured_shares_follow_the_route(metered: Deployment) -> None:
+    stack, before = metered, settled(metered)
+    assert {app: one.share for app, one in before.apps.items()} == {"app1": 0.6, "app2": 0.4}
+    stack.set_weights(app1=7, app2=1)
+    stack.up()
+    after = read(stack)
+    assert {app: one.weight for app, one in after.apps.items()} == {"app1": 7, "app2": 1}
+    assert {app: one.share for app, one in after.apps.items()} == {"app1": 0.875, "app2": 0.125}
+    assert after.version != before.version
+    assert before.changed < after.changed <= time.time()
+    stack.set_weights(app1=6, app2=4)
+    stack.up()
+    assert read(stack).version == before.version
+
+
+def test_a_duration_is_in_its_bucket(metered: Deployment) -> None:
+    before = settled(metered)
+    requests.get(f"{metered.url}/sleep", timeout=10)
+    found = seen(metered, before, 1)
+    (app,) = [app for app in found.apps.values() if app.requests]
+    for histogram in (app.request_duration, app.upstream_duration):
+        bucket = histogram.counts.index(1)
+        assert histogram.bounds[bucket] >= 0.3 >= histogram.bounds[bucket - 2]
+        assert 0.3 <= histogram.sum < histogram.bounds[bucket]
+    assert app.p50 == app.request_duration.quantile(0.5)
+
+
+def test_failed_tries_are_charged_to_the_app_that_failed(metered: Deployment) -> None:
+    stack = metered
+    stack.shares(10)
+    before, sent = settled(stack), 0
+    # It ends in the middle of the request, which is asked again of the other: who does not know
+    # this page and lives.
+    while not window.since(before, read(stack)).apps["app1"].tries["error"]:
+        answer = requests.get(f"{stack.url}/die", timeout=10)
+        sent += 1
+        assert answer.status_code == 404
+        assert sent <= 10
+    found = seen(stack, before, sent)
+    assert found.apps["app1"].tries["error"] == 1
+    assert found.apps["app1"].requests == 0
+    assert found.apps["app2"].by_code[404] == found.apps["app2"].tries["answered"] == sent
+
+    # Docker starts it again; until it listens nobody can connect to it.
+    def look() -> object:
+        nonlocal sent
+        assert requests.get(f"{stack.url}/status/200", timeout=10).status_code == 200
+        sent += 1
+        tries = window.since(before, read(stack)).apps["app1"].tries
+        return None if tries["connect_failed"] else tries
+
+    Wait(20, 0.05).until("a connection to app1 to fail", look)
+    assert window.since(before, read(stack)).apps["app1"].errors == 0
+
+    def ready() -> object:
+        found = read(stack).apps["app1"]
+        return None if found.servers_up == 1 else found
+
+    Wait(20, 0.1).until("app1 to be up again", ready)
+    wait_until_shared(stack)
+
+
+def test_what_reaches_no_app_is_counted_apart(metered: Deployment) -> None:
+    before = settled(metered)
+    assert b" 400 " in raw(metered.url, b"NONSENSE\r\n\r\n")
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n"
+    assert b" 413 " in raw(metered.url, head)
+    found = seen(metered, before, 2)
+    assert found.unrouted[400] == found.unrouted[413] == 1
+    assert found.requests == 0
+
+
+def test_ready_is_who_can_answer(metered: Deployment) -> None:
+    admin = metered.output("adminUrl")
+    assert requests.get(f"{admin}/healthz", timeout=5).text == "ok\n"
+    assert requests.get(f"{admin}/readyz", timeout=5).text == "ready\n"
+    before = settled(metered)
+    apps = [c for name, c in metered.containers().items() if "-nginx-" not in name]
+
+    def becomes(code: int) -> None:
+        def look() -> object:
+            status = requests.get(f"{admin}/readyz", timeout=5).status_code
+            return None if status == code else status
+
+        Wait(10, 0.1).until(f"readiness to be {code}", look)
+
+    for app in apps:
+        app.pause()
+    try:
+        becomes(503)
+        assert {one.servers_up for one in read(metered).apps.values()} == {0}
+        assert requests.get(f"{admin}/healthz", timeout=5).status_code == 200
+    finally:
+        for app in apps:
+            app.unpause()
+    becomes(200)
+    # Probes are no requests.
+    assert seen(metered, before, 0).requests == 0
+
+
+HOSTILE = (
+    b'GET /"}{app="evil",code="1"}%0a%00<script> HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: "}\r\nX-Request-ID: a b"} 1\r\nUser-Agent: \x01\xff\r\n'
+    b"Connection: close\r\n\r\n",
+    b"EVIL /status/200 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"GET /status/999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"GET http://127.0.0.1:9113/metrics HTTP/1.1\r\nHost: 127.0.0.1:9113\r\n"
+    b"Connection: close\r\n\r\n",
+)
+
+
+def test_nobody_writes_a_label(metered: Deployment) -> None:
+    admin = metered.output("adminUrl")
+    for text in HOSTILE:
+        answer = raw(metered.url, text)
+        assert b"loadbalancer_" not in answer
+        raw(admin, text)
+        raw(admin, text.replace(b"/ ", b"/../metrics "))
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "EVIL"):
+        for path in ("/metrics", "/status.json", "/", "/healthz"):
+            assert requests.request(method, admin + path, timeout=5).status_code == 405
+    assert requests.get(f"{admin}/stub_status", timeout=5).status_code == 404
+    found = read(metered)
+    assert sorted(found.apps) == ["app1", "app2"]
+    assert all(100 <= code <= 999 for one in found.apps.values() for code in one.requests)
+    shown = requests.get(f"{admin}/status.json", timeout=5).json()
+    assert [app["name"] for app in shown["apps"]] == ["app1", "app2"]
+    assert requests.head(f"{admin}/metrics", timeout=5).status_code == 200
+
+
+def test_only_the_host_reaches_the_admin_port(metered: Deployment) -> None:
+    names = metered.output("containers")
+    app, nginx = metered.containers()[names["apps"]["app1"][0]], names["nginx"]
+    program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read())"
+
+    def ask(url: str) -> tuple[int, str]:
+        code, output = app.exec_run(["python", "-c", program, url])
+        return int(code or 0), bytes(output).decode()  # type: ignore[arg-type]
+
+    assert ask(f"http://{nginx}:8080/")[0] == 0  # it can reach nginx as such
+    for path in ("/metrics", "/status.json", "/", "/healthz"):
+        code, output = ask(f"http://{nginx}:9113{path}")
+        assert code, output
+        assert "loadbalancer_" not in output
+    (network,) = app.attrs["NetworkSettings"]["Networks"].values()
+    port = urlsplit(metered.output("adminUrl")).port
+    assert ask(f"http://{network['Gateway']}:{port}/metrics")[0]
+    for path in ("/metrics", "/status.json", "/readyz"):
+        assert requests.get(metered.url + path, timeout=5).status_code == 404
+
+
+def test_status_json_says_what_metrics_say(metered: Deployment) -> None:
+    found = settled(metered)
+    shown = requests.get(f"{metered.output('adminUrl')}/status.json", timeout=5)
+    assert shown.headers["Content-Type"] == "application/json"
+    assert shown.headers["Cache-Control"] == "no-store"
+    told = shown.json()
+    assert told["route"] == {"version": found.version, "changed": found.changed}
+    for app in told["apps"]:
+        same = found.apps[app["name"]]
+        assert {int(code): n for code, n in app["requests"].items()} == same.requests
+        assert app["tries"] == same.tries
+        assert tuple(app["request_duration"]["counts"]) == same.request_duration.counts
+        assert tuple(told["bounds"]) == same.request_duration.bounds
+        assert [server["state"] for server in app["servers"]] == ["up"] * same.servers_up
+    nginx = metered.nginx()
+    assert nginx.image is not None
+    assert told["build"]["version"] == str(nginx.image.id).removeprefix("sha256:")[:12]
+    assert told["connections"]["handled"] >= told["connections"]["active"] >= 1
