@@ -1,0 +1,163 @@
+"""What happened between two readings: requests, errors, shares, durations; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+
+from loadbalancer.histogram import Histogram
+from loadbalancer.reading import AppReading, Reading
+
+_Key = TypeVar("_Key")
+
+_NOT_FAILED = frozenset({"answered", "aborted"})
+"""Outcomes of a try that are no fault of the server: a client that goes away is none."""
+
+
+@dataclass(frozen=True)
+class AppWindow:
+    """What an app did in a window.
+
+    `seconds` is the window's length, `total` the requests of all apps in it. Requests are by code,
+    tries by outcome, sizes in bytes.
+    """
+
+    seconds: float
+    total: int
+    by_code: Mapping[int, int]
+    tries: Mapping[str, int]
+    request_duration: Histogram
+    upstream_duration: Histogram
+    received: int
+    sent: int
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that this app was the last to be asked."""
+        return sum(self.by_code.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Requests per second; None when no time has passed."""
+        return self.requests / self.seconds if self.seconds else None
+
+    @property
+    def errors(self) -> int:
+        """Number of requests to which the client got a code from 500."""
+        least = HTTPStatus.INTERNAL_SERVER_ERROR
+        return sum(count for code, count in self.by_code.items() if code >= least)
+
+    @property
+    def error_rate(self) -> float | None:
+        """Part of the requests that were errors, 0 to 1; None without requests."""
+        return self.errors / self.requests if self.requests else None
+
+    @property
+    def failed_tries(self) -> int:
+        """Number of tries that a server failed: no connection, no answer in time, or a broken one.
+
+        Where nginx could go on to another server, the client has not noticed.
+        """
+        return sum(count for outcome, count in self.tries.items() if outcome not in _NOT_FAILED)
+
+    @property
+    def share(self) -> float | None:
+        """Part of all apps' requests that this one got, 0 to 1; None when there were none."""
+        return self.requests / self.total if self.total else None
+
+    @property
+    def p50(self) -> float | None:
+        """Seconds in which half of the requests were answered; None without requests."""
+        return self.request_duration.quantile(0.5)
+
+    @property
+    def p95(self) -> float | None:
+        """Seconds in which 95 of 100 requests were answered; None without requests."""
+        return self.request_duration.quantile(0.95)
+
+    @property
+    def p99(self) -> float | None:
+        """Seconds in which 99 of 100 requests were answered; None without requests."""
+        return self.request_duration.quantile(0.99)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What happened between two readings, so many seconds apart.
+
+    `apps` are those of the later reading. `reset` says that counters have begun anew in between,
+    since nginx was restarted: what they had counted before that is missing here.
+    """
+
+    seconds: float
+    reset: bool
+    apps: Mapping[str, AppWindow]
+    unrouted: Mapping[int, int]
+    lost: int
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that any app was asked."""
+        return sum(app.requests for app in self.apps.values())
+
+
+def since(earlier: Reading, later: Reading) -> Window:
+    """Subtract one reading from another of the same nginx.
+
+    A counter that has gone back began anew, and counts from 0, as in Prometheus' increase(); so
+    does a histogram as a whole when one of its buckets has gone back.
+    """
+    differ = _Difference()
+    seconds = max(0.0, later.time - earlier.time)
+    nothing = AppReading()
+    before = {app: earlier.apps.get(app, nothing) for app in later.apps}
+    by_code = {
+        app: differ.counts(before[app].requests, now.requests) for app, now in later.apps.items()
+    }
+    total = sum(sum(counts.values()) for counts in by_code.values())
+    apps = {
+        app: AppWindow(
+            seconds=seconds,
+            total=total,
+            by_code=by_code[app],
+            tries=differ.counts(before[app].tries, now.tries),
+            request_duration=differ.histogram(before[app].request_duration, now.request_duration),
+            upstream_duration=differ.histogram(
+                before[app].upstream_duration, now.upstream_duration
+            ),
+            received=differ.count(before[app].received, now.received),
+            sent=differ.count(before[app].sent, now.sent),
+        )
+        for app, now in later.apps.items()
+    }
+    unrouted = differ.counts(earlier.unrouted, later.unrouted)
+    lost = differ.count(earlier.lost, later.lost)
+    # nginx keeps the counters of apps that leave the route, as long as it runs.
+    for app in earlier.apps.keys() - later.apps.keys():
+        differ.counts(earlier.apps[app].requests, {})
+    return Window(seconds, differ.reset, apps, unrouted, lost)
+
+
+class _Difference:
+    """Subtracts counters, and notes whether one of them has begun anew."""
+
+    def __init__(self) -> None:
+        self.reset = False
+
+    def count(self, earlier: int, later: int) -> int:
+        if later < earlier:
+            self.reset = True
+            return later
+        return later - earlier
+
+    def counts(self, earlier: Mapping[_Key, int], later: Mapping[_Key, int]) -> dict[_Key, int]:
+        # One that is gone has gone back to 0.
+        every = {**earlier, **later}
+        return {key: self.count(earlier.get(key, 0), later.get(key, 0)) for key in every}
+
+    def histogram(self, earlier: Histogram, later: Histogram) -> Histogram:
+        difference = later.since(earlier)
+        if difference is None:
+            self.reset = True
+            return later
+        return difference
