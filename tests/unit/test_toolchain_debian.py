@@ -79,7 +79,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("apt-get", "dpkg", "dpkg-deb"):
         fake(folder, name, "")
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setattr(debian, "LOCK_INTERVAL", 0.0)
+    monkeypatch.setattr(debian, "LOCK_INTERVAL", 0.01)
+    monkeypatch.setattr(debian, "LOCK_TIMEOUT", 5.0)
     return folder
 
 
