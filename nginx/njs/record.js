@@ -14,61 +14,75 @@ function request(r) {
 }
 
 function count(v) {
-    const app = tries(v);
-    const code = v.status;
-    if (app === undefined) {
-        series.add('unrouted', '-', code, 1);
+    const asked = v.upstream_addr;
+    const app = asked && tries(v, asked);
+    if (!app) {
+        series.add('unrouted', '-', v.status, 1);
         return;
     }
-    series.add('requests', app, code, 1);
-    series.observe('duration', app, milliseconds(v.request_time));
     series.add('received', app, 'bytes', Number(v.request_length));
     series.add('sent', app, 'bytes', Number(v.bytes_sent));
 }
 
-// Counts the servers that were asked, and returns the app of the last one; none if there was none.
-function tries(v) {
-    const addresses = list(v.upstream_addr);
-    const aborted = v.status === '499';
+// Counts the servers that were asked, and the request for the app of the last one, which it
+// returns; none if there was none.
+function tries(v, asked) {
+    const took = milliseconds(v.request_time);
     let app;
-    for (let i = 0; i < addresses.length; i++) {
-        // Not a server, but the name of the group when none of its servers could be asked.
-        const tried = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
-        if (tried === undefined) {
-            continue;
+    if (!isList(asked)) {
+        app = appAt(asked);
+        if (app && v.upstream_header_time !== '-') {
+            series.addAnswered(app, v.status, took, milliseconds(v.upstream_response_time));
+            return app;
         }
-        app = tried;
-        const last = aborted && i === addresses.length - 1;
-        series.add('tries', app, outcome(v, i, last), 1);
-        series.observe('upstream', app, milliseconds(list(v.upstream_response_time)[i]));
+    }
+    const addresses = list(asked);
+    const times = list(v.upstream_response_time);
+    for (let i = 0; i < addresses.length; i++) {
+        const tried = appAt(addresses[i]);
+        if (tried) {
+            app = tried;
+            series.add('tries', app, outcome(v, i), 1);
+            series.observe('upstream', app, milliseconds(times[i]));
+        }
+    }
+    if (app) {
+        series.add('requests', app, v.status, 1);
+        series.observe('duration', app, took);
     }
     return app;
 }
 
-function outcome(v, i, aborted) {
-    if (isNumber(list(v.upstream_header_time)[i])) {
+// An address without an app is the group's name: none of its servers could be asked.
+function appAt(address) {
+    return route.ports[address.slice(address.lastIndexOf(':') + 1)];
+}
+
+function outcome(v, i) {
+    if (list(v.upstream_header_time)[i] !== '-') {
         return 'answered';
     }
-    if (aborted) {
+    const connects = list(v.upstream_connect_time);
+    if (v.status === '499' && i === connects.length - 1) {
         return 'aborted';
     }
-    if (!isNumber(list(v.upstream_connect_time)[i])) {
+    if (connects[i] === '-') {
         return 'connect_failed';
     }
     return list(v.upstream_status)[i] === '504' ? 'timeout' : 'error';
 }
 
 // What nginx says of each try: "a, b", and " : " where it began anew.
-function list(text) {
-    return text ? text.split(/ : |, /) : [];
+function isList(text) {
+    return text.indexOf(', ') >= 0 || text.indexOf(' : ') >= 0;
 }
 
-function isNumber(text) {
-    return text !== undefined && text !== '-';
+function list(text) {
+    return text.split(/, | : /);
 }
 
 function milliseconds(seconds) {
-    return isNumber(seconds) ? Math.round(Number(seconds) * 1000) : 0;
+    return seconds === '-' ? 0 : Math.round(seconds * 1000);
 }
 
 function lose(r, error) {

@@ -7,29 +7,57 @@ const OUTCOMES = ['answered', 'connect_failed', 'timeout', 'error', 'aborted'];
 const BOUNDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000];
 
 function add(kind, app, detail, amount) {
-    ngx.shared.counters.incr(kind + ' ' + app + ' ' + detail, amount);
+    ngx.shared.counters.incr(`${kind} ${app} ${detail}`, amount);
 }
 
-// A time goes into the first bucket that holds it; the sum is kept in whole milliseconds, exact.
-function observe(kind, app, milliseconds) {
-    let bucket = 0;
-    while (bucket < BOUNDS.length && milliseconds > BOUNDS[bucket]) {
-        bucket++;
+// The first bucket that holds a time; one more than there are bounds is for what lies above.
+function bucket(milliseconds) {
+    let found = 0;
+    while (found < BOUNDS.length && milliseconds > BOUNDS[found]) {
+        found++;
     }
-    add(kind, app, bucket, 1);
+    return found;
+}
+
+// A sum is kept in whole milliseconds, so that it is exact.
+function observe(kind, app, milliseconds) {
+    add(kind, app, bucket(milliseconds), 1);
+    addSum(kind, app, milliseconds);
+}
+
+function addSum(kind, app, milliseconds) {
     if (milliseconds) {
         add(kind, app, 'sum', milliseconds);
     }
 }
 
+// Nearly every request is answered at the first try: one counter for what is otherwise four, since
+// this is done for each request.
+function addAnswered(app, code, took, tried) {
+    add('answered', app, `${code}:${bucket(took)}:${bucket(tried)}`, 1);
+    addSum('duration', app, took);
+    addSum('upstream', app, tried);
+}
+
 // All counters: kind -> app -> detail -> number.
 function read() {
     const found = {};
+    function put(kind, app, detail, number) {
+        const apps = found[kind] || (found[kind] = {});
+        const details = apps[app] || (apps[app] = {});
+        details[detail] = (details[detail] || 0) + number;
+    }
     ngx.shared.counters.items(1000000).forEach((item) => {
-        const parts = item[0].split(' ');
-        const apps = found[parts[0]] || (found[parts[0]] = {});
-        const details = apps[parts[1]] || (apps[parts[1]] = {});
-        details[parts[2]] = item[1];
+        const name = item[0].split(' ');
+        if (name[0] !== 'answered') {
+            put(name[0], name[1], name[2], item[1]);
+            return;
+        }
+        const parts = name[2].split(':');
+        put('requests', name[1], parts[0], item[1]);
+        put('tries', name[1], 'answered', item[1]);
+        put('duration', name[1], parts[1], item[1]);
+        put('upstream', name[1], parts[2], item[1]);
     });
     return found;
 }
@@ -38,10 +66,10 @@ function read() {
 function histogram(counters, kind, app) {
     const details = (counters[kind] || {})[app] || {};
     const counts = [];
-    for (let bucket = 0; bucket <= BOUNDS.length; bucket++) {
-        counts.push(details[bucket] || 0);
+    for (let number = 0; number <= BOUNDS.length; number++) {
+        counts.push(details[number] || 0);
     }
     return { counts: counts, sum: (details.sum || 0) / 1000 };
 }
 
-export default { OUTCOMES, BOUNDS, add, observe, read, histogram };
+export default { OUTCOMES, BOUNDS, add, observe, addAnswered, read, histogram };

@@ -1,0 +1,123 @@
+"""What counting costs: requests per second with the metrics on against off, in turns.
+
+    eval "$(make env)"; .venv/bin/python -m benchmarks.metrics_cost [ROUNDS] [SECONDS]
+
+Brings a stack up and starts two more nginx in its network, alike but for the one line by which
+requests are counted. Each round loads one after the other, in an order that changes. The figures
+are the median of the rounds' ratios, and the processor time that each nginx took for a request,
+which says the same where the machine has other work.
+"""
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from docker.models.containers import Container
+
+from loadbalancer import engine, metrics
+from loadbalancer.running_nginx import ROUTE_FOLDER
+from loadbalancer.waiting import Wait
+from tests.stack.conftest import find_base_images
+from tests.stack.deployment import PROJECT, Deployment, free_ports
+
+COUNTING = "        access_log /dev/null json if=$recorded;\n"
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """One nginx of the comparison."""
+
+    container: Container
+    url: str
+    admin_url: str
+
+    def processor_time(self) -> float:
+        """Read the microseconds that it has taken so far."""
+        stats: Any = self.container.stats(stream=False)
+        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1000
+
+    def load(self, seconds: int) -> tuple[float, float]:
+        """Load it; returns requests per second, and microseconds per request."""
+        before = self.processor_time()
+        command = ["wrk", f"-c{CONNECTIONS}", "-t1", f"-d{seconds}", self.url]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if "Non-2xx" in printed:
+            raise SystemExit(printed)
+        (number,) = re.findall(r"(\d+) requests in", printed)
+        rate = float(re.findall(r"Requests/sec: +([0-9.]+)", printed)[0])
+        return rate, (self.processor_time() - before) / int(number)
+
+
+@contextmanager
+def nginx(stack: Deployment, config: Path) -> Iterator["Nginx"]:
+    """Start the stack's nginx once more with a configuration."""
+    running, (port, admin_port) = stack.nginx(), free_ports(2)
+    (network,) = running.attrs["NetworkSettings"]["Networks"]
+    (volume,) = [m["Name"] for m in running.attrs["Mounts"] if m["Destination"] == ROUTE_FOLDER]
+    container = engine.connect().containers.run(
+        running.attrs["Image"],
+        detach=True,
+        network=network,
+        ports={"8080/tcp": ("127.0.0.1", port), "9113/tcp": ("127.0.0.1", admin_port)},
+        volumes=[f"{volume}:{ROUTE_FOLDER}:ro", f"{config}:/etc/nginx/nginx.conf:ro"],
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def look() -> object:
+        return None if requests.get(url, timeout=5).ok else "an error"
+
+    try:
+        Wait(30, 0.1, (requests.RequestException,)).until("nginx to answer", look)
+        yield Nginx(container, url, f"http://127.0.0.1:{admin_port}")
+    finally:
+        container.remove(force=True)
+
+
+def main(rounds: int, seconds: int) -> None:
+    """Measure, and print a line for each round."""
+    text = (PROJECT / "nginx" / "nginx.conf").read_text()
+    if COUNTING not in text:
+        raise SystemExit("nginx.conf counts in another way than this benchmark knows")
+    with ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
+        stack = Deployment.create(folder, find_base_images())
+        cleanup.callback(stack.remove)
+        stack.up()
+        (folder / "on.conf").write_text(text)
+        (folder / "off.conf").write_text(text.replace(COUNTING, ""))
+        on = cleanup.enter_context(nginx(stack, folder / "on.conf"))
+        off = cleanup.enter_context(nginx(stack, folder / "off.conf"))
+        for one in (on, off):
+            one.load(2)
+        ratios, times = [], []
+        titles = ("on, req/s", "off, req/s", "ratio", "on, us", "off, us")
+        print("round", *(f"{title:>10}" for title in titles))
+        for number in range(1, rounds + 1):
+            order = (on, off) if number % 2 else (off, on)
+            found = {one.url: one.load(seconds) for one in order}
+            (fast, spent), (peer_fast, peer_spent) = found[on.url], found[off.url]
+            ratios.append(fast / peer_fast)
+            times.append((spent, peer_spent))
+            line = f"{number:>5} {fast:>10.0f} {peer_fast:>10.0f} {ratios[-1]:>10.3f}"
+            print(f"{line} {spent:>10.1f} {peer_spent:>10.1f}", flush=True)
+        counted = sum(
+            sum(app.requests.values()) for app in metrics.read(on.admin_url).apps.values()
+        )
+        medians = [statistics.median(column) for column in zip(*times, strict=True)]
+        print(f"median ratio {statistics.median(ratios):.3f}; {counted} requests were counted")
+        print(f"nginx took {medians[0]:.1f} us a request with metrics, {medians[1]:.1f} us without")
+
+
+if __name__ == "__main__":
+    given = [int(one) for one in sys.argv[1:]]
+    main(*given, *(9, 5)[len(given) :])
