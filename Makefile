@@ -60,6 +60,13 @@ status: ## Show what is declared against what there is (2: they differ)
 repair: ## Bring the stack back, after an `up` that was killed or a change by hand
 	@$(WITH_ENV) $(VENV)/python -m loadbalancer repair --stack $(STACK) $(if $(FORCE),--force)
 
+.PHONY: logs
+logs: ## Show all logs as one (APP=app1 STATUS=5xx REQUEST=id TAIL=200 FOLLOW=1)
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer logs --stack $(STACK) \
+		$(if $(APP),--app="$(APP)") $(if $(STATUS),--status="$(STATUS)") \
+		$(if $(REQUEST),--request="$(REQUEST)") $(if $(TAIL),--tail="$(TAIL)") \
+		$(if $(FOLLOW),--follow)
+
 .PHONY: clean
 clean: ## Destroy every stack of this folder and remove the embedded backend (asks first)
 	@$(WITH_ENV) $(VENV)/python -m loadbalancer clean $(if $(YES),--yes)

@@ -1,22 +1,31 @@
 """The verbs of `python -m loadbalancer`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from docker.errors import DockerException
 from pulumi import automation
 from pulumi.automation import errors
+from rich.console import Console
 
-from loadbalancer import engine, newapp, status
+from loadbalancer import engine, logs, logtext, newapp, status
 from loadbalancer.clean import clean
+from loadbalancer.logfilter import Filter, FilterError
+from loadbalancer.logs import LogsError
 from loadbalancer.problems import ConfigError
 from loadbalancer.repair import RepairError, repair
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRIFT = 2
 """Exit code of `status` where what there is differs from what is declared."""
+WRONG_USAGE = 2
+"""Exit code, as argparse has it, where what was asked for cannot be."""
+_QUIET = frozenset({"status", "logs"})
+"""Verbs that do not show what Pulumi says while it works."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +33,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except (ConfigError, RepairError) as error:
+    except FilterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except (ConfigError, RepairError, LogsError) as error:
         message = str(error)
     except errors.StackNotFoundError:
         message = f"there is no stack {options.stack}. Create it: make up STACK={options.stack}"
@@ -32,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         where = engine.whereabouts()
         message = f"the Docker engine {where} answers: {error}. See that it runs: make up"
     except errors.CommandError as error:
-        message = str(error) if options.verb == "status" else "Pulumi has said above what is wrong."
+        message = str(error) if options.verb in _QUIET else "Pulumi has said above what is wrong."
     print(f"error: {message}", file=sys.stderr)
     return 1
 
@@ -51,7 +63,18 @@ def _run(options: argparse.Namespace) -> int:
             repair(_select(options.stack), print, force=options.force)
         case "clean":
             return clean(PROJECT, confirmed=options.yes)
+        case "logs":
+            # Ctrl-C is how it ends.
+            with suppress(KeyboardInterrupt):
+                _logs(options)
     return 0
+
+
+def _logs(options: argparse.Namespace) -> None:
+    wanted = Filter.parse(app=options.app, status=options.status, request=options.request)
+    workspace = automation.LocalWorkspace(work_dir=str(PROJECT))
+    show = logtext.printer(Console(highlight=False))
+    logs.logs(workspace, options.stack, wanted, show, tail=options.tail, follow=options.follow)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     repairing.add_argument("--force", action="store_true", help="even if an update may be running")
     cleaning = verbs.add_parser("clean", help="destroy every stack and the embedded backend")
     cleaning.add_argument("--yes", action="store_true", help="do not ask")
+    logging = verbs.add_parser("logs", help="show the logs of nginx and the apps as one")
+    logging.add_argument("--stack", default="dev")
+    logging.add_argument("--app", help="only of this app, and of nginx where it passed it on there")
+    logging.add_argument("--status", help="only requests with such codes: 404, 5xx or 200,404")
+    logging.add_argument("--request", metavar="ID", help="only of this request")
+    logging.add_argument("--tail", type=_count, default=200, help="newest lines to begin with")
+    logging.add_argument("--follow", action="store_true", help="go on with what comes")
     return parser
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d{1,7}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 9999999")
+    return int(text)
 
 
 def _select(name: str) -> automation.Stack:

@@ -1,0 +1,155 @@
+"""The logs of a real stack's containers, as one."""
+
+import re
+import uuid
+from itertools import count
+from urllib.parse import unquote
+
+import requests
+
+from tests.stack.deployment import Deployment
+from tests.stack.terminal import PATIENCE, run, running
+from tests.stack.test_failing_apps import kill_inside, wait_until_back, wait_until_shared
+
+REQUEST = re.compile(
+    r"(?P<time>\S{23}Z) (?P<source>(?P<of>nginx|app\d)-\S+) +(?P<status>\d{3}) (?P<method>\S+) "
+    r"(?P<path>\S+) [\d.]+ m?s (?P<id>\S+)(?: -> (?P<asked>.+))?"
+)
+
+
+def logs(stack: Deployment, *arguments: str) -> list[str]:
+    """Run `logs`, which must succeed; returns its lines."""
+    code, out, err = run(stack, "logs", *arguments)
+    assert (code, err) == (0, "")
+    return out.splitlines()
+
+
+def ask(stack: Deployment, path: str = "/", id_: str = "") -> str:
+    """Send a request, and return its id."""
+    given = {"X-Request-ID": id_} if id_ else {}
+    return str(requests.get(stack.url + path, headers=given, timeout=10).headers["X-Request-ID"])
+
+
+def parts(line: str) -> dict[str, str]:
+    """Read a line that tells of a request."""
+    found = REQUEST.fullmatch(line)
+    assert found, line
+    return found.groupdict()
+
+
+def of_request(stack: Deployment, id_: str) -> list[dict[str, str]]:
+    """Find the lines of a request, as soon as both nginx and the app have logged it."""
+    found: list[str] = []
+
+    def look() -> object:
+        found[:] = logs(stack, "--request", id_)
+        return None if len(found) == 2 else found
+
+    PATIENCE.until("both lines of a request", look)
+    return [parts(line) for line in found]
+
+
+def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(stack: Deployment) -> None:
+    given = f"given-by/the.client={uuid.uuid4().hex}"
+    made = ask(stack, "/nowhere?a=b")
+    assert ask(stack, "/nowhere?a=b", given) == given
+    containers = stack.output("containers")
+    for id_ in (given, made):
+        by = {one["of"]: one for one in of_request(stack, id_)}
+        (app,) = by.keys() - {"nginx"}
+        (name,) = containers["apps"][app]
+        assert containers["nginx"].endswith(f"-{by['nginx']['source']}")
+        assert name.endswith(f"-{by[app]['source']}")
+        assert (by["nginx"]["path"], by[app]["path"]) == ("/nowhere?a=b", "/nowhere")
+        assert by["nginx"]["asked"] == app
+        assert not by[app]["asked"]
+        assert {one["status"] for one in by.values()} == {"404"}
+
+
+def test_filters(stack: Deployment) -> None:
+    ids = {path: [ask(stack, path) for _ in range(10)] for path in ("/", "/nowhere")}
+    of_request(stack, ids["/nowhere"][-1])
+    missing = [parts(line) for line in logs(stack, "--status", "404", "--tail", "20")]
+    assert [one["status"] for one in missing] == ["404"] * 20
+    assert {one["id"] for one in missing} == set(ids["/nowhere"])
+    assert [one["time"] for one in missing] == sorted(one["time"] for one in missing)
+
+    of_app1 = [parts(line) for line in logs(stack, "--app", "app1", "--status", "2xx,404")]
+    assert {one["of"] for one in of_app1} == {"app1", "nginx"}
+    assert {one["asked"] for one in of_app1} == {"app1", None}
+
+    assert len(logs(stack, "--tail", "7")) == 7
+    assert any("[notice]" in line for line in logs(stack, "--tail", "100000"))
+    assert not logs(stack, "--tail", "0")
+
+    # A log cannot drive the terminal.
+    id_ = ask(stack, "/%1b]0;title%07%0a%e2%80%ae")
+    paths = {one["path"] for one in of_request(stack, id_)}
+    assert r"/\x1b]0;title\x07\n\u202e" in paths
+    assert {unquote(path) for path in paths} > {"/\x1b]0;title\x07\n\u202e"}
+
+    for arguments, said in (
+        (("--status", "6xx"), "Give some such as 404, 5xx or 200,404"),
+        (("--app", "app9"), "Give one of these: app1, app2"),
+        (("--tail", "some"), "is not a whole number"),
+    ):
+        code, out, err = run(stack, "logs", *arguments)
+        assert (code, out) == (2, "")
+        assert said in err
+
+
+def test_a_server_that_was_tried_in_vain(stack: Deployment) -> None:
+    name = stack.output("containers")["apps"]["app1"][0]
+    app1 = stack.containers()[name]
+    app1.reload()
+    started = app1.attrs["State"]["StartedAt"]
+    with running(stack, "logs", "--follow", "--tail", "0", "--app", "app1") as log:
+        number = count()
+        # The log is followed as soon as a request shows up in it.
+        PATIENCE.until(
+            "a line of app1", lambda: None if log.printed else ask(stack, id_=f"to-{next(number)}")
+        )
+        kill_inside(app1)
+
+        def look() -> object:
+            ask(stack, id_=f"to-{next(number)}")
+            return None if re.search(r"-> app1 \S+, app2 200$", log.printed, re.M) else log.printed
+
+        PATIENCE.until("a request that app1 did not answer", look)
+        # What it writes after its restart is there too.
+        log.wait_for("Started worker")
+        wait_until_back(app1, started)
+        wait_until_shared(stack)
+    assert log.code == 0
+    assert not re.search(r" app2-\S+ ", log.printed)
+
+
+def test_following_is_in_order_and_goes_with_containers_that_come_and_go(
+    own_stack: Deployment,
+) -> None:
+    stack = own_stack
+    stack.up()
+    sent = [ask(stack, id_="before")]
+    of_request(stack, "before")
+    with running(stack, "logs", "--follow") as log:
+        log.wait_for(" before", 2)
+        stack.set("replicas", "app1=2,app2=1")
+        stack.up()
+        newcomer = stack.output("containers")["apps"]["app1"][1].partition("-app1-")[2]
+        sent += [ask(stack, id_=f"during-{number}") for number in range(20)]
+        log.wait_for("during-19", 2)
+        assert f" app1-{newcomer} " in log.printed
+        stack.set("replicas", "app1=1,app2=1")
+        stack.up()
+        sent.append(ask(stack, id_="after"))
+        log.wait_for(" after", 2)
+    assert log.code == 0
+    assert "Traceback" not in log.printed
+    assert "error:" not in log.printed
+    every = [match.groupdict() for line in log.lines if (match := REQUEST.fullmatch(line))]
+    # nginx logs as well how a newcomer answers its probe before it gets requests.
+    found = [one for one in every if one["id"] in sent]
+    assert sorted(one["id"] for one in found) == sorted([*sent, *sent])
+    assert [one["time"] for one in found] == sorted(one["time"] for one in found)
+    newcomers = [one["source"] for one in found if one["source"] == f"app1-{newcomer}"]
+    assert len(newcomers) >= 4
