@@ -60,6 +60,10 @@ status: ## Show what is declared against what there is (2: they differ)
 repair: ## Bring the stack back, after an `up` that was killed or a change by hand
 	@$(WITH_ENV) $(VENV)/python -m loadbalancer repair --stack $(STACK) $(if $(FORCE),--force)
 
+.PHONY: watch
+watch: ## Show shares, rates and durations as they change, until Ctrl-C
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer watch --stack $(STACK)
+
 .PHONY: logs
 logs: ## Show all logs as one (APP=app1 STATUS=5xx REQUEST=id TAIL=200 FOLLOW=1)
 	@$(WITH_ENV) $(VENV)/python -m loadbalancer logs --stack $(STACK) \

@@ -1,6 +1,7 @@
 """The verbs of `python -m loadbalancer`."""
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -12,20 +13,23 @@ from pulumi import automation
 from pulumi.automation import errors
 from rich.console import Console
 
-from loadbalancer import engine, logs, logtext, newapp, status
+from loadbalancer import engine, logs, logtext, newapp, status, watch
 from loadbalancer.clean import clean
 from loadbalancer.logfilter import Filter, FilterError
 from loadbalancer.logs import LogsError
+from loadbalancer.metrics import MetricsError
 from loadbalancer.problems import ConfigError
 from loadbalancer.repair import RepairError, repair
+from loadbalancer.watch import WatchError
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRIFT = 2
 """Exit code of `status` where what there is differs from what is declared."""
 WRONG_USAGE = 2
 """Exit code, as argparse has it, where what was asked for cannot be."""
-_QUIET = frozenset({"status", "logs"})
+_QUIET = frozenset({"status", "watch", "logs"})
 """Verbs that do not show what Pulumi says while it works."""
+_LONGEST_INTERVAL = 3600
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     except FilterError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except (ConfigError, RepairError, LogsError) as error:
+    except (ConfigError, RepairError, WatchError, MetricsError, LogsError) as error:
         message = str(error)
     except errors.StackNotFoundError:
         message = f"there is no stack {options.stack}. Create it: make up STACK={options.stack}"
@@ -63,11 +67,19 @@ def _run(options: argparse.Namespace) -> int:
             repair(_select(options.stack), print, force=options.force)
         case "clean":
             return clean(PROJECT, confirmed=options.yes)
-        case "logs":
+        case "watch":
             # Ctrl-C is how it ends.
+            with suppress(KeyboardInterrupt):
+                _watch(options)
+        case "logs":
             with suppress(KeyboardInterrupt):
                 _logs(options)
     return 0
+
+
+def _watch(options: argparse.Namespace) -> None:
+    url = watch.admin_url(automation.LocalWorkspace(work_dir=str(PROJECT)), options.stack)
+    watch.watch(url, Console(highlight=False), interval=options.interval, count=options.count)
 
 
 def _logs(options: argparse.Namespace) -> None:
@@ -89,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     repairing.add_argument("--force", action="store_true", help="even if an update may be running")
     cleaning = verbs.add_parser("clean", help="destroy every stack and the embedded backend")
     cleaning.add_argument("--yes", action="store_true", help="do not ask")
+    watching = verbs.add_parser("watch", help="show a stack's figures as they change")
+    watching.add_argument("--stack", default="dev")
+    watching.add_argument("--interval", type=_interval, default=1.0, help="seconds between two")
+    watching.add_argument("--count", type=_count, help="end after so many")
     logging = verbs.add_parser("logs", help="show the logs of nginx and the apps as one")
     logging.add_argument("--stack", default="dev")
     logging.add_argument("--app", help="only of this app, and of nginx where it passed it on there")
@@ -97,6 +113,18 @@ def _parser() -> argparse.ArgumentParser:
     logging.add_argument("--tail", type=_count, default=200, help="newest lines to begin with")
     logging.add_argument("--follow", action="store_true", help="go on with what comes")
     return parser
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _LONGEST_INTERVAL:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds above 0, to {_LONGEST_INTERVAL}"
+        )
+    return seconds
 
 
 def _count(text: str) -> int:
