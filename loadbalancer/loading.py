@@ -10,12 +10,14 @@ from pydantic_core import PydanticCustomError
 from loadbalancer.names import APP_NAME
 from loadbalancer.problems import ConfigError, Problem
 from loadbalancer.remedies import Remedies, is_object, set_to
+from loadbalancer.rollout import choice
 from loadbalancer.settings import (
     DEFAULT_ADMIN_PORT,
     DEFAULT_PORT,
     DEFAULT_WEIGHTS,
     EVERY_APP,
     KEYS,
+    RolloutSettings,
     Settings,
     pairs,
 )
@@ -62,6 +64,7 @@ class _Loader:
             }
         )
         self._check_direct(_whole(direct), _whole(replicas))
+        self._check_rollout(valid.get("rollout"))
         if not any(problem.key.startswith("weights") for problem in self.problems):
             self._check_total(weights)
         if self.problems:
@@ -157,6 +160,15 @@ class _Loader:
                 path = f"directPorts.{app}"
                 reason = f"leads to one container, and {app} has {replicas[app]} replicas"
                 self._fault(path, number, reason, f"Remove it: {self.remedies.remove(path)}")
+
+    def _check_rollout(self, rollout: object) -> None:
+        given = _as_dict(rollout.get("to") if isinstance(rollout, Mapping) else None)
+        if isinstance(rollout, RolloutSettings):
+            given = rollout.to
+            for key, value, reason in choice.faults(rollout):
+                path = f"rollout.{key}"
+                self._fault(path, value, reason, f"Remove it: {self.remedies.remove(path)}")
+        self._check_app_names("rollout.to", given)
 
     def _check_total(self, weights: Mapping[str, int]) -> None:
         if not weights:

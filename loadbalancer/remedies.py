@@ -17,6 +17,21 @@ _EXAMPLES: dict[str, str] = {
     "baseImages.nginx": "nginx:1.30",
     "limits.memory": "256",
     "limits.cpus": "1",
+    "rollout.to": "app1=0,app2=100",
+    "rollout.steps": "5,10,25,50,100",
+    "rollout.linear": "10%/60s",
+    "rollout.canary": "5%/600s",
+    "rollout.atOnce": "true",
+    "rollout.stepTime": "30s",
+    "rollout.interval": "5s",
+    "rollout.maxErrorRate": "1%",
+    "rollout.maxP99": "500ms",
+    "rollout.minSamples": "100",
+    "rollout.failureLimit": "3",
+    "rollout.deadline": "10min",
+    "rollout.compare": "true",
+    "rollout.confirm": "1",
+    "rollout.hook": "true",
 }
 _OBJECTS = {
     "replicas": "app1=1,app2=1",
@@ -24,6 +39,7 @@ _OBJECTS = {
     "directPorts": "app1=5001,app2=5002",
     "baseImages": "python=python:3.14-slim,nginx=nginx:1.30",
     "limits": "memory=256,cpus=1",
+    "rollout": """'{"steps":"5,10,25,50,100"}'""",
 }
 
 
@@ -49,6 +65,8 @@ class Remedies:
         key, _, inner = path.partition(".")
         if not inner and key in _EXAMPLES and key not in ("weights", "directPorts"):
             return f"pulumi config set {key} {_EXAMPLES[key]}"
+        if path.startswith("rollout.to."):
+            return set_to(path, "1")
         if key in _OBJECTS and (not inner or not self._is_json(key)):
             return f"pulumi config set {key} {_OBJECTS[key]}"
         example = _EXAMPLES.get(path) or _EXAMPLES[key]

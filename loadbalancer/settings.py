@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+from loadbalancer.rollout import plan, quantities
 
 DEFAULT_WEIGHTS = {"app1": 6, "app2": 4}
 HIGHEST_WEIGHT = 1000
@@ -120,6 +123,76 @@ def _one_for_all(value: object) -> object:
     return value if isinstance(value, dict) else {EVERY_APP: value}
 
 
+def _text(check: Callable[[str], object]) -> BeforeValidator:
+    """Accept what a function can read, and keep it as text; a list is joined by commas."""
+
+    def read(value: object) -> str:
+        parts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in parts):
+            raise PydanticCustomError("text", "is neither text nor a number")
+        text = ",".join(str(one).strip() for one in parts)
+        try:
+            check(text)
+        except ValueError as error:
+            reason = str(error).removeprefix(repr(text)).strip()
+            raise PydanticCustomError("quantity", "{reason}", {"reason": reason}) from None
+        return text
+
+    return BeforeValidator(read)
+
+
+def _above_zero(text: str) -> None:
+    if not quantities.seconds(text):
+        raise ValueError("is no time at all")
+
+
+def _step_numbers(text: str) -> None:
+    if text != "all" and not re.fullmatch(r"[1-9]\d{0,3}( *, *[1-9]\d{0,3})*", text):
+        raise ValueError("is neither a list of steps such as 1,3 nor all")
+
+
+def _flag(value: object) -> bool:
+    if value not in (True, False, "true", "false"):
+        raise PydanticCustomError("flag", "is neither true nor false")
+    return value in (True, "true")
+
+
+Duration = Annotated[str, _text(_above_zero)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+class RolloutSettings(_Model):
+    """How the stack gets to other weights; what is None is not asked for.
+
+    Percentages and durations stay text, such as `1%` and `500ms`, which has been checked.
+    """
+
+    to: Annotated[dict[str, Weight], BeforeValidator(pairs)] = {}
+    steps: Annotated[str, _text(lambda text: plan.steps(text, 1))] | None = None
+    linear: Annotated[str, _text(plan.linear)] | None = None
+    canary: Annotated[str, _text(lambda text: plan.canary(text, 1))] | None = None
+    at_once: Flag = False
+    step_time: Duration = "30s"
+    interval: Duration = "5s"
+    max_error_rate: Annotated[str, _text(quantities.percent)] = "1%"
+    max_p99: Duration = "500ms"
+    min_samples: Annotated[int, _whole_number(1, 1_000_000)] = 100
+    failure_limit: Annotated[int, _whole_number(1, 1000)] = 3
+    deadline: Duration = "10min"
+    compare: Flag = False
+    confirm: Annotated[str, _text(_step_numbers)] | None = None
+    hook: Annotated[str, Field(max_length=4096)] | None = None
+
+
+def _rollout(value: object) -> object:
+    """Read an object or its JSON; lists inside it leave no room for `name=value,name=value`."""
+    if isinstance(value, str) and not value.strip():
+        return {}
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
+        raise PydanticCustomError("json", "is not a set of named values")
+    return pairs(value)
+
+
 class Settings(_Model):
     """One stack's configuration. Units: seconds, MiB; weights are relative to each other."""
 
@@ -133,6 +206,7 @@ class Settings(_Model):
     limits: Annotated[Limits, BeforeValidator(pairs)] = Limits()
     drain: Seconds = 30
     settle: Annotated[int, _whole_number(0, 3600)] = 10
+    rollout: Annotated[RolloutSettings, BeforeValidator(_rollout)] = RolloutSettings()
 
 
 KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items())

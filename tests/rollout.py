@@ -1,0 +1,274 @@
+"""A stack that a rollout can be tried on in no time: its config, history, nginx and clock."""
+
+import json
+import random
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from loadbalancer.histogram import BOUNDS, Histogram
+from loadbalancer.metrics import MetricsError
+from loadbalancer.reading import AppReading, Reading
+from loadbalancer.rollout import loop, progress, updates
+from loadbalancer.rollout.ending import Ending
+from loadbalancer.rollout.event import Event
+from loadbalancer.rollout.progress import Holder, Progress
+from loadbalancer.rollout.updates import Update
+from loadbalancer.rollout.world import Answer, Request, UpdateError
+from loadbalancer.settings import RolloutSettings
+
+START = 1_800_000_000.0
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@dataclass
+class App:
+    """How an app answers: part of errors, seconds at most, part of tries that fail unnoticed."""
+
+    errors: float = 0.0
+    slowest: float = 0.02
+    failed_tries: float = 0.0
+
+
+@dataclass
+class FakeStack:
+    """What outlives a process: the config, Pulumi's history, the route, and what was counted."""
+
+    weights: dict[str, int] = field(default_factory=lambda: {"app1": 100, "app2": 0})
+    others: dict[str, str] = field(default_factory=lambda: {"port": "1a2b"})
+    record: str = ""
+    route: dict[str, int] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    apps: dict[str, App] = field(default_factory=lambda: {"app1": App(), "app2": App()})
+    rate: float = 100.0
+    clock: float = START
+    unreachable: bool = False
+    chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    tries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    durations: dict[str, list[int]] = field(default_factory=dict)
+    restarts: int = 0
+
+    def __post_init__(self) -> None:
+        self.up("First up")
+
+    def up(self, message: str, result: str = "succeeded") -> None:
+        """Bring the route to the config, as anybody may."""
+        config = {"loadbalancer:weights": {"value": json.dumps(self.weights)}}
+        if self.record:
+            config[progress.KEY] = {"value": self.record}
+        self.history.insert(
+            0,
+            {
+                "version": 0,
+                "kind": "update",
+                "startTime": datetime.fromtimestamp(self.clock, UTC).strftime(
+                    "%Y-%m-%dT%H:%M:%S.000Z"
+                ),
+                "message": message,
+                "environment": {},
+                "config": config,
+                "result": result,
+            },
+        )
+        if result == "succeeded":
+            self.route = dict(self.weights)
+
+    def updates(self) -> list[Update]:
+        return updates.parse(self.history)
+
+    def messages(self) -> list[str]:
+        return [update.message.text for update in self.updates()]
+
+    def serve(self, seconds: float) -> None:
+        """Answer as many requests as come in that time."""
+        self.clock += seconds
+        total = sum(self.route.values())
+        for name, weight in self.route.items():
+            app = self.apps[name]
+            counts = self.durations.setdefault(name, [0] * (len(BOUNDS) + 1))
+            exact = self.rate * seconds * weight / total
+            number = int(exact) + (self.chance.random() < exact % 1)
+            for _ in range(number):
+                if self.chance.random() < app.failed_tries:
+                    self.tries[name, "error"] += 1
+                    continue
+                code = 500 if self.chance.random() < app.errors else 200
+                self.requests[name, code] += 1
+                self.tries[name, "answered"] += 1
+                counts[bisect_left(BOUNDS, self.chance.uniform(0, app.slowest))] += 1
+
+    def reading(self) -> Reading:
+        if self.unreachable:
+            raise MetricsError("http://127.0.0.1:1/metrics does not answer")
+        total = sum(self.route.values())
+        return Reading(
+            time=self.clock,
+            version="0123456789ab",
+            changed=START,
+            apps={
+                name: AppReading(
+                    requests={code: n for (app, code), n in self.requests.items() if app == name},
+                    tries={out: n for (app, out), n in self.tries.items() if app == name},
+                    request_duration=Histogram(
+                        counts=tuple(self.durations.get(name, [0] * (len(BOUNDS) + 1)))
+                    ),
+                    weight=weight,
+                    share=weight / total,
+                )
+                for name, weight in self.route.items()
+            },
+        )
+
+    def restart_nginx(self) -> None:
+        self.requests.clear()
+        self.tries.clear()
+        self.durations.clear()
+
+
+@dataclass
+class FakeWorld:
+    """One process at work on a stack; dies at its nth effect if it is told to."""
+
+    stack: FakeStack
+    dies_at: int | None = None
+    on: dict[str, Callable[["FakeWorld"], None]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
+    answers: list[bool] = field(default_factory=list)
+    presses: list[Answer] = field(default_factory=list)
+    hooks: list[dict[str, str]] = field(default_factory=list)
+    codes: dict[tuple[str, str], int] = field(default_factory=dict)
+    up_fails: list[UpdateError] = field(default_factory=list)
+    effects: int = 0
+    user: str = "somebody@somewhere"
+
+    def _effect(self) -> None:
+        self.effects += 1
+        if self.effects == self.dies_at:
+            raise Killed
+
+    def now(self) -> float:
+        return self.stack.clock
+
+    def sleep(self, seconds: float) -> None:
+        self.stack.serve(seconds)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+        for kind in (event.kind, f"{event.kind} {event.step}"):
+            if kind in self.on:
+                self.on.pop(kind)(self)
+
+    def reading(self) -> Reading:
+        return self.stack.reading()
+
+    def record(self) -> Progress | None:
+        return progress.read(self.stack.record) if self.stack.record else None
+
+    def weights(self) -> Mapping[str, int]:
+        return dict(self.stack.weights)
+
+    def config(self) -> dict[str, str]:
+        return dict(self.stack.others)
+
+    def updates(self, after: int) -> list[Update]:
+        return [update for update in self.stack.updates() if update.number > after]
+
+    def save(self, progress: Progress, weights: Mapping[str, int] | None = None) -> None:
+        self._effect()
+        self.stack.record = progress.write()
+        if weights is not None:
+            self.stack.weights = dict(weights)
+        self._effect()
+
+    def forget(self) -> None:
+        self._effect()
+        self.stack.record = ""
+        self._effect()
+
+    def up(self, message: str) -> None:
+        self._effect()
+        self.stack.serve(1)
+        if self.up_fails:
+            error = self.up_fails.pop(0)
+            self.stack.up(message, "failed")
+            raise error
+        # Between the route and the history lies some time in which the process may end.
+        self.stack.route = dict(self.stack.weights)
+        self._effect()
+        self.stack.up(message)
+        self._effect()
+
+    def reroute(self, weights: Mapping[str, int]) -> None:
+        self.stack.route = dict(weights)
+
+    def hook(self, command: str, environment: Mapping[str, str]) -> int:
+        self._effect()
+        self.hooks.append({"COMMAND": command, **environment})
+        return self.codes.get((environment["ROLLOUT_WHEN"], environment["ROLLOUT_STEP"]), 0)
+
+    def request(self) -> Request | None:
+        return self.asked.pop(0) if self.asked else None
+
+    def answered(self, question: str) -> bool | None:
+        return self.answers.pop(0) if self.answers else None
+
+    def interrupted(self) -> Answer | None:
+        return self.presses.pop(0) if self.presses else None
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def told(self, kind: str) -> str:
+        """The last text of a kind."""
+        return [event.text for event in self.events if event.kind == kind][-1]
+
+
+def holder(pid: int = 1) -> Holder:
+    return Holder(user="somebody", host="somewhere", pid=pid, started="1")
+
+
+def begin(stack: FakeStack, **settings: object) -> Progress:
+    """Begin a rollout: the record as it is first written."""
+    found = RolloutSettings.model_validate(
+        {"to": {"app1": 0, "app2": 100}, "steps": "10,50,100", "stepTime": "30s", **settings}
+    )
+    begun = Progress(
+        id="0123abcd",
+        settings=found,
+        before=dict(stack.weights),
+        weights=dict(stack.weights),
+        updates=len(stack.history),
+        config=dict(stack.others),
+        holder=holder(),
+        since=stack.clock,
+    )
+    stack.record = begun.write()
+    return begun
+
+
+def run(world: FakeWorld, begun: Progress) -> Ending:
+    return loop.run(world, begun)
+
+
+def abort(world: FakeWorld) -> Ending:
+    """Take back, in another process, what is on record."""
+    found = progress.read(world.stack.record)
+    found.holder = holder(2)
+    world.stack.record = found.write()
+    return loop.take_back(world, found, "aborted")
+
+
+def resume(world: FakeWorld) -> Ending:
+    """Go on in another process with what is on record."""
+    found = progress.read(world.stack.record)
+    found.holder = holder(2)
+    world.stack.record = found.write()
+    return loop.run(world, found, resumed=True)
