@@ -71,6 +71,19 @@ logs: ## Show all logs as one (APP=app1 STATUS=5xx REQUEST=id TAIL=200 FOLLOW=1)
 		$(if $(REQUEST),--request="$(REQUEST)") $(if $(TAIL),--tail="$(TAIL)") \
 		$(if $(FOLLOW),--follow)
 
+.PHONY: rollout
+rollout: ## Go to other weights step by step, back if an app fails (TO=app1=0,app2=100 PLAN=...)
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollout --stack $(STACK) \
+		$(if $(TO),--to="$(TO)") $(PLAN)
+
+.PHONY: history
+history: ## Tell what became of the weights, when, by whom and why
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer history --stack $(STACK)
+
+.PHONY: rollback
+rollback: ## Go back to the weights of an update of the history (N=3; the last stable one)
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollback --stack $(STACK) $(N)
+
 .PHONY: clean
 clean: ## Destroy every stack of this folder and remove the embedded backend (asks first)
 	@$(WITH_ENV) $(VENV)/python -m loadbalancer clean $(if $(YES),--yes)

@@ -20,6 +20,9 @@ from loadbalancer.logs import LogsError
 from loadbalancer.metrics import MetricsError
 from loadbalancer.problems import ConfigError
 from loadbalancer.repair import RepairError, repair
+from loadbalancer.rollout import options as rollout
+from loadbalancer.rollout.command import RolloutError, UsageError
+from loadbalancer.rollout.ending import Ending, HeldError
 from loadbalancer.watch import WatchError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -27,20 +30,26 @@ DRIFT = 2
 """Exit code of `status` where what there is differs from what is declared."""
 WRONG_USAGE = 2
 """Exit code, as argparse has it, where what was asked for cannot be."""
-_QUIET = frozenset({"status", "watch", "logs"})
+_QUIET = frozenset({"status", "watch", "logs"}) | rollout.VERBS
 """Verbs that do not show what Pulumi says while it works."""
 _LONGEST_INTERVAL = 3600
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one verb; returns the exit code, 2 for wrong usage, and for drift in `status`."""
+    """Run one verb; returns the exit code, 2 for wrong usage, and for drift in `status`.
+
+    Those of `rollout` are in loadbalancer.rollout.ending.
+    """
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except FilterError as error:
+    except (FilterError, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except (ConfigError, RepairError, WatchError, MetricsError, LogsError) as error:
+    except HeldError as error:
+        print(f"held: {error}", file=sys.stderr)
+        return Ending.HELD
+    except (ConfigError, RepairError, WatchError, MetricsError, LogsError, RolloutError) as error:
         message = str(error)
     except errors.StackNotFoundError:
         message = f"there is no stack {options.stack}. Create it: make up STACK={options.stack}"
@@ -67,6 +76,8 @@ def _run(options: argparse.Namespace) -> int:
             repair(_select(options.stack), print, force=options.force)
         case "clean":
             return clean(PROJECT, confirmed=options.yes)
+        case "rollout" | "history" | "rollback":
+            return rollout.run(PROJECT, options)
         case "watch":
             # Ctrl-C is how it ends.
             with suppress(KeyboardInterrupt):
@@ -112,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     logging.add_argument("--request", metavar="ID", help="only of this request")
     logging.add_argument("--tail", type=_count, default=200, help="newest lines to begin with")
     logging.add_argument("--follow", action="store_true", help="go on with what comes")
+    rollout.add(verbs)
     return parser
 
 

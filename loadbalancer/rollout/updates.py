@@ -49,7 +49,6 @@ def parse(listed: Sequence[Mapping[str, Any]]) -> list[Update]:
 
 def _update(number: int, one: Mapping[str, Any]) -> Update:
     said = message.parse(one.get("message", ""))
-    environment = one.get("environment", {})
     config = {key: held.get("value", "") for key, held in one.get("config", {}).items()}
     started = datetime.fromisoformat(one["startTime"])
     return Update(
@@ -58,7 +57,7 @@ def _update(number: int, one: Mapping[str, Any]) -> Update:
         what=one.get("kind", ""),
         result=one.get("result", ""),
         message=said,
-        who=said.by or environment.get("git.author", ""),
+        who=said.by,
         weights=_weights(config.get(_WEIGHTS)),
         during=progress.KEY in config,
     )

@@ -1,0 +1,373 @@
+"""The verbs of a rollout: begin one, go on with one, end one, ask one; and back without one."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from loadbalancer import apps
+from loadbalancer.rollout import choice, holding, loop, message, story, updates
+from loadbalancer.rollout.asking import Person
+from loadbalancer.rollout.ending import Ending, HeldError
+from loadbalancer.rollout.event import Event
+from loadbalancer.rollout.holding import TakenError
+from loadbalancer.rollout.message import Kind, Message
+from loadbalancer.rollout.message import weights as written
+from loadbalancer.rollout.progress import Progress, State
+from loadbalancer.rollout.realworld import RealWorld, as_config
+from loadbalancer.rollout.view import Json, Lines, Screen, View
+from loadbalancer.rollout.world import Request, UpdateError
+from loadbalancer.settings import RolloutSettings
+
+Say = Callable[[str], None]
+
+
+class RolloutError(RuntimeError):
+    """It cannot be done; the message says why and what to do."""
+
+
+class UsageError(RolloutError):
+    """What was asked for cannot be."""
+
+
+@dataclass
+class Terminal:
+    """Where it is shown: live, as lines, or as JSON."""
+
+    console: Console
+    machine: bool = False
+
+    def view(self, settings: RolloutSettings) -> View:
+        """Choose how to show a rollout."""
+        if self.machine:
+            return Json()
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
+            return Screen(self.console, choice.chosen(settings))
+        return Lines(self.console)
+
+
+class Rollouts:
+    """What can be done with the rollout of one stack, if there is one."""
+
+    def __init__(self, project: Path, stack: str, terminal: Terminal) -> None:
+        """Find the stack; raises StackNotFoundError, and RolloutError where it is not up."""
+        self._project = project
+        self._stack = stack
+        self._terminal = terminal
+        self._view: View = Lines(terminal.console)
+        self._person = Person(self._quiet)
+        self._world = RealWorld(project, stack, self._person, self._show)
+
+    def _show(self, event: Event) -> None:
+        self._view.show(event)
+
+    def _quiet(self) -> AbstractContextManager[None]:
+        return self._view.quiet()
+
+    def begin(self, given: Mapping[str, Any]) -> Ending:
+        """Begin a rollout; where one has not ended, offer to go on with it or to take it back.
+
+        Args:
+            given: settings that stand over those of the config.
+        """
+        with self._at_work():
+            record = self._record()
+            if record is not None:
+                return self._offer(record)
+            settings = self._settings(given)
+            world = self._world
+            before = world.file.settings().weights
+            self._check(settings, before)
+            if before == settings.to:
+                self._terminal.console.print(f"{self._stack} has these weights already.")
+                return Ending.REACHED
+            progress = Progress(
+                id=secrets.token_hex(4),
+                settings=settings,
+                before=before,
+                weights=before,
+                updates=len(world.history.all()),
+                config=world.config(),
+                holder=holding.me(),
+                since=world.now(),
+            )
+            with self._shown(progress):
+                world.save(progress)
+                return loop.run(world, progress)
+
+    def resume(self) -> Ending:
+        """Go on with a rollout that was held or killed, or that was paused."""
+        if self._world.desk.taken():
+            return self._ask(Request.RESUME)
+        with self._at_work():
+            return self._go_on(self._needed())
+
+    def abort(self, *, keep: bool = False) -> Ending:
+        """Take a rollout back, or end it where it is."""
+        if self._world.desk.taken():
+            if keep:
+                raise RolloutError("it is at work. Pause it with Ctrl-C first, which asks")
+            return self._ask(Request.ABORT)
+        with self._at_work():
+            record = self._needed()
+            if keep:
+                self._world.forget()
+                self._terminal.console.print("The rollout is ended; the weights stay as they are.")
+                return Ending.HELD
+            return self._take_back(record)
+
+    def ask(self, request: Request) -> Ending:
+        """Ask something of the rollout at work."""
+        if not self._world.desk.taken():
+            record = self._needed()
+            raise RolloutError(f"{_state(record)}. {self._ways()}")
+        return self._ask(request)
+
+    def status(self) -> Ending:
+        """Show how far it is."""
+        record = self._world.record()
+        alive = self._world.desk.taken()
+        console = self._terminal.console
+        if self._terminal.machine:
+            found = None if record is None else {**json.loads(record.write()), "alive": alive}
+            print(json.dumps(found))
+            return Ending.REACHED
+        if record is None:
+            console.print(f"No rollout of {self._stack} is under way.")
+            last = self._world.history.all()[-1:]
+            console.print(
+                f"The last update: {last[0].message.text}" if last else "", soft_wrap=True
+            )
+            return Ending.REACHED
+        since = datetime.fromtimestamp(record.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        plan = record.plan
+        console.print(
+            f"Rollout {record.id} of {self._stack} since {since}, by {record.holder}:\n"
+            f"from {written(record.before)} to {written(record.target)}, "
+            f"step {record.step + 1} of {len(plan)}, now {written(record.weights)}.\n"
+            + (f"It is {record.state.value}." if alive else f"{_state(record)}. {self._ways()}"),
+            soft_wrap=True,
+            markup=False,
+        )
+        return Ending.REACHED
+
+    def tell(self) -> Ending:
+        """Show the history."""
+        every = self._world.history.all()
+        if self._terminal.machine:
+            print(json.dumps(story.as_objects(every)))
+        else:
+            story.show(every, self._terminal.console)
+        return Ending.REACHED
+
+    def rollback(self, number: int | None) -> Ending:
+        """Go to the weights of an earlier update at once: by default the last stable other one."""
+        with self._at_work():
+            record = self._record()
+            if record is not None:
+                raise RolloutError(f"{_state(record)}. {self._ways()}")
+            world = self._world
+            settings, every = world.file.settings(), world.history.all()
+            found = _chosen(every, number, settings.weights)
+            weights = self._possible(found, settings.weights)
+            text = f"Went back to update {found.number}: {written(weights)}, "
+            text += f"from {written(settings.weights)}"
+            undoes = (found.number + 1, every[-1].number) if found is not every[-1] else None
+            world.set_all(as_config(weights))
+            self._terminal.console.print(f"{text}.", soft_wrap=True, markup=False)
+            try:
+                world.up(message.write(Message(f"{text}.", Kind.BACK, "", world.user, undoes)))
+            except UpdateError as error:
+                raise RolloutError(f"the update failed: {error}. Try again: pulumi up") from error
+        return Ending.REACHED
+
+    def _possible(self, update: updates.Update, present: Mapping[str, int]) -> dict[str, int]:
+        """Take the weights of an update for the apps that there are now."""
+        folders = apps.find(self._project / "apps")
+        then = dict(update.weights or {})
+        gone = sorted(app for app, weight in then.items() if weight and app not in folders)
+        if gone:
+            raise RolloutError(
+                f"update {update.number} needs {gone[0]}, and there is no folder apps/{gone[0]}"
+            )
+        every = then.keys() | present.keys()
+        return {app: then.get(app, 0) for app in sorted(every) if app in folders}
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Be the only one at work on the stack."""
+        try:
+            with self._world.desk.held(), self._person.listening():
+                yield
+        except TakenError:
+            record = self._world.record()
+            who = f" ({record.holder})" if record else ""
+            raise RolloutError(
+                f"a rollout of {self._stack} is at work{who}. "
+                f"Look: python -m loadbalancer rollout status --stack {self._stack}"
+            ) from None
+
+    def _record(self) -> Progress | None:
+        """Read the record of a rollout whose process is gone."""
+        record = self._world.record()
+        if record is not None and record.holder.host != holding.me().host:
+            raise RolloutError(
+                f"{record.holder} has a rollout of {self._stack} under way. "
+                "End it there, or take its record away: "
+                f"pulumi config rm loadbalancer-rollout:progress --stack {self._stack}"
+            )
+        return record
+
+    def _needed(self) -> Progress:
+        record = self._record()
+        if record is None:
+            raise RolloutError(
+                f"no rollout of {self._stack} is under way. Begin one: make rollout TO=app1=0,..."
+            )
+        return record
+
+    def _ways(self) -> str:
+        start, end = "python -m loadbalancer rollout", f"--stack {self._stack}"
+        return f"Go on with it: {start} resume {end}; take it back: {start} abort {end}"
+
+    def _offer(self, record: Progress) -> Ending:
+        """Say that a rollout has not ended, and do what the person here wants of it."""
+        console = self._terminal.console
+        console.print(f"{_state(record)}.", soft_wrap=True, markup=False)
+        if not self._person.there or self._terminal.machine:
+            console.print(f"{self._ways()}.", soft_wrap=True, markup=False)
+            return Ending.HELD
+        try:
+            said = input("Go on with it (g), take it back (r), or leave it (l)? ").strip()[:1]
+        except EOFError:
+            said = ""
+        if said == "g":
+            return self._go_on(record)
+        return self._take_back(record) if said == "r" else Ending.HELD
+
+    def _go_on(self, record: Progress) -> Ending:
+        with self._shown(record):
+            self._take_over(record)
+            return loop.run(self._world, record, resumed=True)
+
+    def _take_back(self, record: Progress) -> Ending:
+        with self._shown(record):
+            self._take_over(record)
+            return loop.take_back(self._world, record, f"aborted by {self._world.user}")
+
+    def _take_over(self, record: Progress) -> None:
+        """Become the holder; the person has seen what others changed, except other weights."""
+        world = self._world
+        try:
+            world.wait_for_updates()
+        except UpdateError as error:
+            raise RolloutError(str(error)) from error
+        present = dict(world.weights())
+        if present != record.weights:
+            raise HeldError(
+                f"somebody else set the weights to {written(present)}. Set them back to "
+                f"{written(record.weights)}, or keep them: python -m loadbalancer rollout abort "
+                f"--keep --stack {self._stack}"
+            )
+        record.holder, record.config = holding.me(), world.config()
+        later = world.updates(record.updates)
+        if updates.foreign(later, record.id):
+            record.updates = later[-1].number
+        record.state = State.RUNNING
+        world.save(record)
+
+    @contextmanager
+    def _shown(self, record: Progress) -> Iterator[None]:
+        self._view = self._terminal.view(record.settings)
+        yield
+
+    def _settings(self, given: Mapping[str, Any]) -> RolloutSettings:
+        """Lay what was given over what the config has; a plan that was given is the only one."""
+        config = self._world.file.settings().rollout.model_dump(exclude_unset=True)
+        if any(kind in given for kind in choice.KINDS):
+            config = {key: value for key, value in config.items() if key not in choice.KINDS}
+        try:
+            settings = RolloutSettings.model_validate({**config, **given})
+        except ValidationError as error:
+            faults = [f"--{_option(one['loc'])}: {one['msg']}" for one in error.errors()]
+            raise UsageError("\n".join(faults)) from None
+        faults = [f"--{_option((key,))}: {reason}" for key, _, reason in choice.faults(settings)]
+        if faults:
+            raise UsageError("\n".join(faults))
+        if not settings.to:
+            raise UsageError(
+                "where to? --to app1=0,app2=100, or once for all: "
+                "pulumi config set --path rollout.to.app2 100"
+            )
+        return settings
+
+    def _check(self, settings: RolloutSettings, before: Mapping[str, int]) -> None:
+        """Refuse what cannot be begun."""
+        folders = apps.find(self._project / "apps")
+        unknown = sorted(settings.to.keys() - folders.keys())
+        if unknown:
+            raise UsageError(f"--to: there is no folder apps/{unknown[0]}")
+        unnamed = sorted(before.keys() - settings.to.keys())
+        if unnamed:
+            raise UsageError(f"--to: say what becomes of {unnamed[0]}, which is deployed")
+        outputs = self._world.outputs
+        if "adminUrl" not in outputs:
+            raise RolloutError(
+                f"stack {self._stack} is not up, or has no admin port. "
+                f"Bring it up: make up STACK={self._stack}"
+            )
+        deployed = {app: int(weight) for app, weight in outputs.get("weights", {}).items()}
+        if deployed != dict(before):
+            raise RolloutError(
+                f"the config says {written(before)}, and {written(deployed)} are in force. "
+                "Bring that to an end first: pulumi up"
+            )
+        last = self._world.history.all()[-1:]
+        if last and last[0].message.kind is Kind.STEP:
+            raise RolloutError(
+                f"a rollout that was begun elsewhere, by {last[0].who}, has not ended. End it "
+                f"there, or go back: make rollback STACK={self._stack}"
+            )
+
+    def _ask(self, request: Request) -> Ending:
+        self._world.desk.ask(request)
+        self._terminal.console.print(f"Asked the rollout of {self._stack} to {request.value}.")
+        return Ending.REACHED
+
+
+def _chosen(
+    every: list[updates.Update], number: int | None, present: Mapping[str, int]
+) -> updates.Update:
+    if number is None:
+        found = updates.last_stable(every, present)
+        if found is None:
+            raise RolloutError("no earlier update was stable and had other shares. See: history")
+        return found
+    for update in every:
+        if update.number == number:
+            if not update.succeeded or not update.weights or not any(update.weights.values()):
+                raise RolloutError(f"update {number} is none that weights can be taken from")
+            return update
+    raise UsageError(f"there is no update {number}. See: history")
+
+
+def _state(record: Progress) -> str:
+    """Say how a rollout is that nobody is at work on."""
+    how = f"held: {record.reason}" if record.state is State.HELD else "cut off"
+    return (
+        f"A rollout to {written(record.target)} by {record.holder} was {how}, "
+        f"at step {record.step + 1} of {len(record.plan)} with {written(record.weights)}"
+    )
+
+
+def _option(path: tuple[int | str, ...]) -> str:
+    """Name the option of a setting."""
+    words = ".".join(str(part) for part in path if part != "[key]")
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in words.replace("_", "-"))

@@ -1,0 +1,51 @@
+"""Pulumi's history of a stack, asked again only when there is more of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from loadbalancer.rollout import updates
+from loadbalancer.rollout.updates import Update
+
+_PAGE = 1000
+
+Pulumi = Callable[..., str]
+
+
+class PulumiHistory:
+    """The updates of one stack; `pulumi` runs a command and returns what it prints."""
+
+    def __init__(self, pulumi: Pulumi, backend: str, project: str, stack: str) -> None:
+        self._pulumi = pulumi
+        self._stack = stack
+        self._seen: frozenset[str] | None = None
+        self._updates: list[Update] = []
+        url = urlsplit(backend)
+        path = Path(unquote(url.netloc + url.path)) / ".pulumi/history" / project / stack
+        self._folder = path if url.scheme == "file" else None
+
+    def all(self) -> list[Update]:
+        """List all updates, the oldest first."""
+        files = self._files()
+        if files is None or files != self._seen:
+            self._updates = updates.parse(self._listed())
+            self._seen = files
+        return self._updates
+
+    def _files(self) -> frozenset[str] | None:
+        """List what a file backend has written of it; None where there is nothing to be seen."""
+        if self._folder is None or not self._folder.is_dir():
+            return None
+        return frozenset(path.name for path in self._folder.iterdir())
+
+    def _listed(self) -> list[Any]:
+        found: list[Any] = []
+        for page in range(1, 1000):
+            options = ("--page-size", str(_PAGE), "--page", str(page), "--stack", self._stack)
+            some = json.loads(self._pulumi("stack", "history", "--json", *options) or "[]")
+            found += some
+            if len(some) < _PAGE:
+                break
+        return found
