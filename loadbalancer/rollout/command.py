@@ -180,12 +180,16 @@ class Rollouts:
             text = f"Went back to update {found.number}: {written(weights)}, "
             text += f"from {written(settings.weights)}"
             undoes = (found.number + 1, every[-1].number) if found is not every[-1] else None
-            world.set_all(as_config(weights))
+            said = message.write(Message(f"{text}.", Kind.BACK, "", world.user, undoes))
+            # Ctrl-C would leave half of it.
+            with self._person.listening():
+                world.set_all(as_config(weights))
+                try:
+                    world.up(said)
+                except UpdateError as error:
+                    again = f"Try again: make up STACK={self._stack}"
+                    raise RolloutError(f"the update failed: {error}. {again}") from error
             self._terminal.console.print(f"{text}.", soft_wrap=True, markup=False)
-            try:
-                world.up(message.write(Message(f"{text}.", Kind.BACK, "", world.user, undoes)))
-            except UpdateError as error:
-                raise RolloutError(f"the update failed: {error}. Try again: pulumi up") from error
         return Ending.REACHED
 
     def _possible(self, update: updates.Update, present: Mapping[str, int]) -> dict[str, int]:
@@ -204,7 +208,7 @@ class Rollouts:
     def _at_work(self) -> Iterator[None]:
         """Be the only one at work on the stack."""
         try:
-            with self._world.desk.held(), self._person.listening():
+            with self._world.desk.held():
                 yield
         except TakenError:
             record = self._world.record()
@@ -246,7 +250,7 @@ class Rollouts:
             return Ending.HELD
         try:
             said = input("Go on with it (g), take it back (r), or leave it (l)? ").strip()[:1]
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             said = ""
         if said == "g":
             return self._go_on(record)
@@ -286,7 +290,8 @@ class Rollouts:
     @contextmanager
     def _shown(self, record: Progress) -> Iterator[None]:
         self._view = self._terminal.view(record.settings)
-        yield
+        with self._person.listening():
+            yield
 
     def _settings(self, given: Mapping[str, Any]) -> RolloutSettings:
         """Lay what was given over what the config has; a plan that was given is the only one."""

@@ -101,7 +101,8 @@ class _Rollout:
         progress.state, progress.weights = State.RUNNING, changed
         self._world.save(progress, changed)
         self._tell("setting", f"{self._title(step)}: {written(changed)}")
-        text = f"{self._title(step).capitalize()} to {written(progress.target)}: {written(changed)}"
+        way = f"from {written(progress.before)} to {written(progress.target)}"
+        text = f"{self._title(step).capitalize()} {way}: {written(changed)}"
         try:
             self._up(f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP)
         except BusyError as error:

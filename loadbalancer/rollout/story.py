@@ -57,6 +57,8 @@ def _cells(update: Update, good: bool) -> tuple[str, ...]:
 
 def _what(update: Update) -> str:
     kind = update.message.kind
+    if kind is Kind.BACK and not update.message.rollout:
+        return "rollback"
     return visible(update.what) if kind is None else f"rollout: {kind.value}"
 
 

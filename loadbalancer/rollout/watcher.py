@@ -99,8 +99,8 @@ class Watcher:
         self._tell(found, window)
         limit = self._progress.settings.failure_limit
         if self._streak >= limit:
-            times = "a check failed" if limit == 1 else f"{limit} checks in a row failed"
-            raise BackError(f"{times}, the last because {found.text}")
+            last = f"{limit} checks in a row failed, the last because"
+            raise BackError(f"{'a check failed because' if limit == 1 else last} {found.text}")
 
     def _tell(self, found: Verdict, window: Window | None = None) -> None:
         self._trouble = "" if found.outcome is Outcome.PASSED else found.text

@@ -41,9 +41,10 @@ def test_step_by_step_to_the_target() -> None:
         TARGET,
     ]
     told = stack.messages()
-    assert told[1] == "Step 1 of 3 (10%) to app1=0,app2=100: app1=9,app2=1."
+    assert told[1] == "Step 1 of 3 (10%) from app1=100,app2=0 to app1=0,app2=100: app1=9,app2=1."
     assert told[2].startswith(
-        "Step 2 of 3 (50%) to app1=0,app2=100: app1=1,app2=1. Step 1 passed: app2: "
+        "Step 2 of 3 (50%) from app1=100,app2=0 to app1=0,app2=100: app1=1,app2=1. "
+        "Step 1 passed: app2: "
     )
     assert "requests, 0.00% errors, p99 " in told[2]
     assert told[4].startswith("Reached app1=0,app2=100, from app1=100,app2=0. Step 3 passed: ")

@@ -1,0 +1,135 @@
+"""A rollout at work on a real stack, and an app that can be made to fail while it runs."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from loadbalancer import metrics
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment
+
+FAULTS = """
+
+from itertools import count
+
+from flask import request
+
+fault = {"every": 0, "sleep": 0.0}
+asked = count(1)
+
+
+@app.before_request
+def misbehave():
+    if request.path == "/fault":
+        fault.update(every=int(request.args["every"]), sleep=float(request.args["sleep"]))
+        return "noted"
+    if fault["sleep"]:
+        import time
+
+        time.sleep(fault["sleep"])
+    if fault["every"] and next(asked) % fault["every"] == 0:
+        return "broken", 500
+"""
+"""Code that answers every so manieth request with 500, or slowly, as it was told last."""
+
+PATIENCE = Wait(timeout=90, interval=0.05)
+QUICK = ("--step-time", "2s", "--interval", "1s", "--min-samples", "20")
+
+
+def fail(stack: Deployment, *, every: int = 0, sleep: float = 0.0) -> None:
+    """Tell app2 how to fail from now on."""
+    url = f"{stack.output('directUrls')['app2']}/fault"
+    answer = requests.get(url, params={"every": every, "sleep": sleep}, timeout=10)
+    assert answer.text == "noted"
+
+
+def in_force(stack: Deployment) -> dict[str, int | None]:
+    """Weights that nginx says it has."""
+    apps = metrics.read(stack.output("adminUrl")).apps
+    return {app: one.weight for app, one in apps.items() if one.weight is not None}
+
+
+def command(stack: Deployment, *words: str) -> list[str]:
+    """Write a command line of a verb of a rollout."""
+    return [sys.executable, "-m", "loadbalancer", *words, "--stack", stack.stack.name]
+
+
+def run(stack: Deployment, *words: str) -> tuple[int, str]:
+    """Run a verb to its end, without a terminal; returns its exit code and what it printed."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+    process = stack.process(*command(stack, *words), **options)
+    out, _ = process.communicate(timeout=180)
+    return process.returncode, out
+
+
+@dataclass
+class Rolling:
+    """A rollout at work: what it has told so far, and its exit code once it has ended."""
+
+    process: "subprocess.Popen[str]"
+    events: list[dict[str, Any]] = field(default_factory=list)
+    rest: list[str] = field(default_factory=list)
+
+    def take(self) -> None:
+        """Take what it tells, until it ends."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                self.events.append(json.loads(line))
+            else:
+                self.rest.append(line)
+
+    def wait_for(self, kind: str, step: int = 0) -> dict[str, Any]:
+        """Wait until something happened, at a step if one is given."""
+
+        def found() -> list[dict[str, Any]]:
+            return [
+                event
+                for event in self.events
+                if event["kind"] == kind and step in (0, event["step"])
+            ]
+
+        def look() -> object:
+            ended = self.process.poll() is not None
+            assert found() or not ended, (self.events[-3:], self.rest)
+            return None if found() else self.events[-3:]
+
+        PATIENCE.until(f"{kind} {step}", look)
+        return found()[-1]
+
+    def end(self) -> int:
+        """Wait for the end; returns the exit code."""
+        return self.process.wait(timeout=180)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+
+@contextmanager
+def rolling(stack: Deployment, *words: str) -> Iterator[Rolling]:
+    """Begin a rollout, or go on with one; it is killed if it still runs when the block ends."""
+    process = stack.process(
+        *command(stack, "rollout", *words, "--json"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    found = Rolling(process)
+    reader = threading.Thread(target=found.take)
+    reader.start()
+    try:
+        yield found
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()

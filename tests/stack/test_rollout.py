@@ -1,0 +1,299 @@
+"""Rollouts of a real stack under load, and every way in which they end."""
+
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment, free_ports
+from tests.stack.load import wrk
+from tests.stack.rolling import FAULTS, QUICK, command, fail, in_force, rolling, run
+from tests.stack.test_versions import change
+
+BEFORE = {"app1": 1, "app2": 0}
+ALL = {"app1": 0, "app2": 100}
+TO = ("--to", "app1=0,app2=100")
+
+
+@pytest.fixture(scope="module")
+def module_stack(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Deployment]:
+    """A stack whose app2 fails on demand."""
+    deployment = Deployment.create(tmp_path_factory.mktemp("rolling"), base_images)
+    try:
+        change(deployment, "app2", FAULTS)
+        deployment.set("directPorts.app2", free_ports(1)[0])
+        deployment.set_weights(**BEFORE)
+        deployment.up()
+        yield deployment
+    finally:
+        deployment.remove()
+
+
+@pytest.fixture
+def stack(module_stack: Deployment) -> Iterator[Deployment]:
+    """The stack before a rollout; what a test leaves is what its config says."""
+    fail(module_stack)
+    if in_force(module_stack) != BEFORE or weights(module_stack) != BEFORE:
+        module_stack.set_weights(**BEFORE)
+        module_stack.up()
+    yield module_stack
+    assert "loadbalancer-rollout:progress" not in module_stack.stack.get_all_config()
+    module_stack.expect_no_changes()
+
+
+def weights(stack: Deployment) -> dict[str, int]:
+    """The weights in the config."""
+    found = json.loads(stack.stack.get_all_config()["loadbalancer:weights"].value)
+    return {app: int(weight) for app, weight in found.items()}
+
+
+def history(stack: Deployment) -> list[dict[str, object]]:
+    code, out = run(stack, "history", "--json")
+    assert code == 0
+    found: list[dict[str, object]] = json.loads(out)
+    return found
+
+
+def is_back(stack: Deployment, *why: str) -> None:
+    """The weights from before are in the config, in nginx and in the state; history says why."""
+    assert weights(stack) == in_force(stack) == BEFORE
+    last = history(stack)[-1]
+    assert (last["what"], last["weights"]) == ("rollout: rolled back", BEFORE)
+    assert all(word in str(last["why"]) for word in why), last
+
+
+def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> None:
+    with (
+        wrk(stack.url, method="GET", connections=4) as load,
+        rolling(stack, *TO, "--linear", "25%/2s", "--interval", "1s", "--compare") as at_work,
+    ):
+        assert at_work.end() == 0, at_work.events[-3:]
+    assert not load.failures
+    assert load.requests > 500 * 5
+    assert weights(stack) == in_force(stack) == ALL
+    told = history(stack)[-6:]
+    assert [(one["what"], one["weights"]) for one in told[1:]] == [
+        ("rollout: step", {"app1": 3, "app2": 1}),
+        ("rollout: step", {"app1": 1, "app2": 1}),
+        ("rollout: step", {"app1": 1, "app2": 3}),
+        ("rollout: step", ALL),
+        ("rollout: reached", ALL),
+    ]
+    # Back again by hand: to the last update that was stable, and had other shares.
+    code, out = run(stack, "rollback")
+    assert code == 0, out
+    assert f"Went back to update {told[0]['number']}: app1=1,app2=0" in out
+    assert in_force(stack) == BEFORE
+    assert run(stack, "rollback", "99999")[0] == 2
+
+
+def test_errors_at_a_middle_step_lead_back_at_once(stack: Deployment) -> None:
+    words = (*TO, "--steps", "20,50,100", "--step-time", "8s", "--interval", "2s")
+    with wrk(stack.url, method="GET", connections=4) as load, rolling(stack, *words) as at_work:
+        at_work.wait_for("check passed", 2)
+        fail(stack, every=20)
+        began = time.time()
+        # Seconds until nginx gives app2 nothing.
+        limit = 2 * 3 + 5
+        Wait(60, 0.1).until(
+            "the weights to be back", lambda: None if in_force(stack) == BEFORE else "not yet"
+        )
+        took = time.time() - began
+        back = time.time()
+        assert at_work.end() == 3
+    assert took <= limit, took
+    is_back(stack, "3 checks in a row failed", "app2 failed ", "% of ", "limit 1.00%")
+    # No more than its share of the time in which it failed, and none after it.
+    assert load.failed_at
+    assert int(began) <= min(load.failed_at) <= max(load.failed_at) <= back + 1
+    sent = sum(
+        one["apps"]["app2"]["requests"] for one in at_work.events if one["kind"] == "check failed"
+    )
+    assert 0 < len(load.failures) <= sent / 20 * 2
+    stack.up()
+    assert in_force(stack) == BEFORE
+
+
+def test_slow_answers_lead_back(stack: Deployment) -> None:
+    fail(stack, sleep=0.15)
+    words = (*TO, "--steps", "50,100", *QUICK, "--max-p99", "100ms", "--failure-limit", "1")
+    with wrk(stack.url, method="GET"), rolling(stack, *words) as at_work:
+        assert at_work.end() == 3
+    is_back(stack, "a check failed because", "app2's p99 is ", "limit 100 ms")
+
+
+def test_no_traffic_leads_back_at_the_deadline(stack: Deployment) -> None:
+    with rolling(stack, *TO, *QUICK, "--deadline", "2s") as at_work:
+        assert at_work.end() == 3
+        assert not [one for one in at_work.events if one["kind"] == "check passed"]
+    is_back(stack, "step 1 of 5 (5%) has not passed: app2 has 0 of 20 samples")
+
+
+def test_metrics_that_cannot_be_read_lead_back_at_the_deadline(stack: Deployment) -> None:
+    nginx = stack.nginx()
+    with rolling(stack, *TO, *QUICK, "--deadline", "2s") as at_work:
+        at_work.wait_for("set", 1)
+        nginx.pause()
+        try:
+            at_work.wait_for("back")
+        finally:
+            nginx.unpause()
+        assert at_work.end() == 3
+    is_back(stack, "step 1 of 5 (5%) has not passed: no metrics: ", "has not answered within 2 s")
+
+
+def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
+    words = (*TO, "--steps", "20,100", *QUICK)
+    with wrk(stack.url, method="GET", connections=4) as load:
+        with rolling(stack, *words) as at_work:
+            at_work.wait_for("setting", 2)
+            locks = stack.folder.parent / "state" / ".pulumi" / "locks"
+            Wait(30, 0.02).until(
+                "the update to begin", lambda: None if list(locks.rglob("*.json")) else "no lock"
+            )
+            at_work.kill()
+        # The next command sees it, and without a terminal leaves it to a person.
+        code, out = run(stack, "rollout", *words)
+        assert code == 4
+        assert "was cut off, at step 2 of 2" in out
+        assert "rollout resume" in out
+        assert "rollout abort" in out
+        assert "step 2 of 2" in run(stack, "rollout", "status")[1]
+        assert run(stack, "rollback")[0] == 1
+        with rolling(stack, "resume") as later:
+            assert later.end() == 0, later.events[-3:]
+    assert not load.failures
+    assert weights(stack) == in_force(stack) == ALL
+
+
+def test_killed_between_updates_and_taken_back(stack: Deployment) -> None:
+    with rolling(stack, *TO, "--steps", "20,100", *QUICK) as at_work:
+        at_work.wait_for("set", 1)
+        at_work.kill()
+    with rolling(stack, "abort") as later:
+        assert later.end() == 3
+    is_back(stack, "aborted by ")
+
+
+def test_a_second_one_is_refused_and_other_terminals_are_heard(stack: Deployment) -> None:
+    words = (*TO, "--steps", "20,60,100", "--step-time", "1h", "--interval", "1s")
+    with rolling(stack, *words) as at_work:
+        at_work.wait_for("set", 1)
+        code, out = run(stack, "rollout", *TO)
+        assert code == 1
+        assert f"a rollout of {stack.stack.name} is at work (process {at_work.process.pid}" in out
+        assert run(stack, "rollout", "pause")[0] == 0
+        at_work.wait_for("paused")
+        assert "It is paused." in run(stack, "rollout", "status")[1]
+        assert run(stack, "rollout", "resume")[0] == 0
+        at_work.wait_for("running")
+        assert run(stack, "rollout", "promote")[0] == 0
+        at_work.wait_for("set", 2)
+        assert in_force(stack) == {"app1": 2, "app2": 3}
+        assert run(stack, "rollout", "abort")[0] == 0
+        assert at_work.end() == 3
+    is_back(stack, "aborted from another terminal")
+    assert run(stack, "rollout", "pause")[0] == 1
+
+
+def test_what_somebody_else_sets_stays(stack: Deployment) -> None:
+    with rolling(stack, *TO, "--step-time", "1h", "--interval", "1s") as at_work:
+        at_work.wait_for("set", 1)
+        stack.set("weights.app2", 7)
+        assert at_work.end() == 4
+        assert "somebody else set the weights to " in at_work.events[-1]["text"]
+    theirs = weights(stack)
+    assert theirs["app2"] == 7
+    assert run(stack, "rollout", "resume")[0] == 4
+    assert run(stack, "rollout", "abort")[0] == 4
+    assert weights(stack) == theirs
+    assert "the weights stay as they are" in run(stack, "rollout", "abort", "--keep")[1]
+    assert weights(stack) == theirs
+    stack.up()
+
+
+def test_an_update_by_somebody_else_is_noticed(stack: Deployment) -> None:
+    with rolling(stack, *TO, "--step-time", "1h", "--interval", "1s") as at_work:
+        at_work.wait_for("set", 1)
+        stack.up()
+        assert at_work.end() == 4
+        assert "somebody else ran an update: number " in at_work.events[-1]["text"]
+    # Who has seen that may take it back all the same.
+    with rolling(stack, "abort") as later:
+        assert later.end() == 3
+    is_back(stack)
+
+
+def test_ctrl_c_asks_on_a_terminal_and_holds_without_one(stack: Deployment) -> None:
+    with rolling(stack, *TO, "--step-time", "1h", "--interval", "1s") as at_work:
+        at_work.wait_for("set", 1)
+        at_work.process.send_signal(signal.SIGINT)
+        assert at_work.end() == 4
+    assert in_force(stack) == {"app1": 19, "app2": 1}
+
+    ours, theirs = pty.openpty()
+    words = ("env", "TERM=xterm", *command(stack, "rollout", "resume"))
+    process = stack.process(*words, stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT)
+    os.close(theirs)
+    printed = ""
+
+    def wait_for(text: str) -> None:
+        nonlocal printed
+        while text not in printed:
+            printed += os.read(ours, 65536).decode(errors="replace")
+
+    try:
+        wait_for("are in force")
+        process.send_signal(signal.SIGINT)
+        wait_for("roll back (r)?")
+        os.write(ours, b"r\n")
+        wait_for("Rolled back to app1=1,app2=0")
+        assert process.wait(timeout=60) == 3
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    is_back(stack, "taken back by ")
+
+
+@pytest.mark.timeout(900)
+def test_five_healthy_ones_with_random_plans(stack: Deployment) -> None:
+    chance = random.Random(6)  # noqa: S311
+    before = BEFORE
+    for _ in range(5):
+        to = {"app1": chance.randint(0, 100), "app2": chance.randint(1, 100)}
+        plan = chance.choice(
+            [
+                ("--steps", f"{chance.randint(1, 80)},100"),
+                ("--linear", f"{chance.randint(40, 70)}%/{chance.randint(1, 3)}s"),
+                ("--canary", f"{chance.randint(1, 50)}%/{chance.randint(1, 3)}s"),
+                ("--at-once",),
+            ]
+        )
+        words = ("--to", ",".join(f"{app}={weight}" for app, weight in to.items()), *plan)
+        with (
+            wrk(stack.url, method="GET", connections=1) as load,
+            rolling(stack, *words, *QUICK) as at_work,
+        ):
+            assert at_work.end() == 0, (before, words, at_work.events[-3:])
+        assert not load.failures
+        assert weights(stack) == in_force(stack) == to
+        before = to
+
+
+def test_the_history_reads_as_a_story(stack: Deployment) -> None:
+    code, out = run(stack, "history")
+    assert code == 0
+    assert "Traceback" not in out
+    every = history(stack)
+    assert [one["number"] for one in every] == list(range(1, len(every) + 1))
+    assert all(one["who"] for one in every if str(one["what"]).startswith("rollout"))
