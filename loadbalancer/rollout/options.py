@@ -66,7 +66,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(project: Path, options: argparse.Namespace) -> Ending:
     """Do what was asked for."""
-    terminal = Terminal(Console(highlight=False), machine=getattr(options, "json", False))
+    machine = getattr(options, "json", False)
+    terminal = Terminal(Console(highlight=False, stderr=machine), machine)
     rollouts = Rollouts(project, options.stack, terminal)
     doing: dict[tuple[str, str | None], Callable[[], Ending]] = {
         ("rollout", None): lambda: rollouts.begin(_given(options)),

@@ -113,7 +113,10 @@ class RealWorld:
 
     def updates(self, after: int) -> list[Update]:
         """List the later updates."""
-        return [update for update in self.history.all() if update.number > after]
+        try:
+            return [update for update in self.history.all() if update.number > after]
+        except CommandError as error:
+            raise HeldError(f"the history cannot be read: {_reason(error)}") from error
 
     def save(self, progress: Progress, weights: Mapping[str, int] | None = None) -> None:
         """Write the record, and the weights with it, as one change of the config file."""

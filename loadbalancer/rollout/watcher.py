@@ -59,7 +59,7 @@ class Watcher:
     @property
     def passed(self) -> bool:
         """Tell whether the last check that said anything was good."""
-        return self._passed and not self._streak
+        return self._passed
 
     def check(self) -> None:
         """Check, if it is time to.
