@@ -1,6 +1,7 @@
 """SIGTERM: what is in flight is finished, and nothing else delays the exit."""
 
-import json
+import re
+import signal
 import socket
 import threading
 import time
@@ -12,8 +13,9 @@ import requests
 from tests.apps.conftest import Run
 from tests.apps.containers import App, wait_for
 
-# The server gives notice for 0.5 s; the rest is Docker's own.
-AT_ONCE = 2.0
+# The server gives notice for 0.5 s; the rest is Docker's own, on a machine with other work. What
+# would be wrong takes 20 s or more.
+AT_ONCE = 5.0
 
 
 def test_an_idle_app_exits_at_once(app: App) -> None:
@@ -139,12 +141,15 @@ def test_the_time_of_grace_is_an_end(start: Run, slow_image: str) -> None:
 @pytest.mark.parametrize("milliseconds", [0, 100, 200, 300, 500])
 def test_a_signal_while_starting_is_not_lost(start: Run, image: str, milliseconds: int) -> None:
     app = start(image, healthy=False, environment={"GRACE_SECONDS": "30"})
-    # From the moment Python runs; before that the kernel has nobody to tell.
-    wait_for(lambda: b"python" in _command(app), "Python", 5)
-    time.sleep(0.05 + milliseconds / 1000)
+    # From the moment it listens for signals; before that the kernel has nobody to tell.
+    wait_for(lambda: _catches(app, signal.SIGTERM), "handler of signals", 10, app.text_log)
+    time.sleep(milliseconds / 1000)
     assert app.stop() < AT_ONCE + 1
     assert app.exit_code == 0
 
 
-def _command(app: App) -> bytes:
-    return json.dumps(app.container.top()["Processes"]).encode()
+def _catches(app: App, number: signal.Signals) -> bool:
+    """Tell whether the first process in a container has a handler of a signal (proc(5))."""
+    _, status = app.run("cat", "/proc/1/status")
+    (mask,) = re.findall(r"^SigCgt:\t([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
