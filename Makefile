@@ -72,8 +72,8 @@ logs: ## Show all logs as one (APP=app1 STATUS=5xx REQUEST=id TAIL=200 FOLLOW=1)
 		$(if $(FOLLOW),--follow)
 
 .PHONY: rollout
-rollout: ## Go to other weights step by step, back if an app fails (TO=app1=0,app2=100 PLAN=...)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollout --stack $(STACK) \
+rollout: ## Go to other weights step by step, back if an app fails (TO=app1=0,app2=1 PLAN= DO=)
+	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollout $(DO) --stack $(STACK) \
 		$(if $(TO),--to="$(TO)") $(PLAN)
 
 .PHONY: history

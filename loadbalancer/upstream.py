@@ -174,4 +174,5 @@ def staged(current: str, newcomers: Iterable[str]) -> str | None:
         group = f"staged_{number}"
         text += f"upstream {group} {{ zone {group} 64k; server {host} resolve; }}\n"
         locations += f"    location = /{number} {{ proxy_pass http://{group}/healthz; }}\n"
-    return f"{text}server {{\n    listen 127.0.0.1:{STAGING_PORT};\n{locations}}}\n"
+    listener = f"    listen 127.0.0.1:{STAGING_PORT};\n    access_log off;\n"
+    return f"{text}server {{\n{listener}{locations}}}\n"

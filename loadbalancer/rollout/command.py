@@ -215,7 +215,7 @@ class Rollouts:
             who = f" ({record.holder})" if record else ""
             raise RolloutError(
                 f"a rollout of {self._stack} is at work{who}. "
-                f"Look: python -m loadbalancer rollout status --stack {self._stack}"
+                f"Look: make rollout DO=status STACK={self._stack}"
             ) from None
 
     def _record(self) -> Progress | None:
@@ -238,8 +238,8 @@ class Rollouts:
         return record
 
     def _ways(self) -> str:
-        start, end = "python -m loadbalancer rollout", f"--stack {self._stack}"
-        return f"Go on with it: {start} resume {end}; take it back: {start} abort {end}"
+        on, back = (f"make rollout DO={verb} STACK={self._stack}" for verb in ("resume", "abort"))
+        return f"Go on with it: {on}; take it back: {back}"
 
     def _offer(self, record: Progress) -> Ending:
         """Say that a rollout has not ended, and do what the person here wants of it."""
@@ -277,8 +277,8 @@ class Rollouts:
         if present != record.weights:
             raise HeldError(
                 f"somebody else set the weights to {written(present)}. Set them back to "
-                f"{written(record.weights)}, or keep them: python -m loadbalancer rollout abort "
-                f"--keep --stack {self._stack}"
+                f"{written(record.weights)}, or keep them: "
+                f"make rollout DO='abort --keep' STACK={self._stack}"
             )
         record.holder, record.config = holding.me(), world.config()
         later = world.updates(record.updates)
@@ -353,14 +353,16 @@ def _chosen(
     if number is None:
         found = updates.last_stable(every, present)
         if found is None:
-            raise RolloutError("no earlier update was stable and had other shares. See: history")
+            raise RolloutError(
+                "no earlier update was stable and had other shares. See: make history"
+            )
         return found
     for update in every:
         if update.number == number:
             if not update.succeeded or not update.weights or not any(update.weights.values()):
                 raise RolloutError(f"update {number} is none that weights can be taken from")
             return update
-    raise UsageError(f"there is no update {number}. See: history")
+    raise UsageError(f"there is no update {number}. See: make history")
 
 
 def _state(record: Progress) -> str:

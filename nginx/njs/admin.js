@@ -16,7 +16,7 @@ async function metrics(r) {
 
 async function status(r) {
     const found = await state.read(r);
-    found.bounds = series.BOUNDS.map((milliseconds) => milliseconds / 1000);
+    found.bounds = series.bounds();
     found.apps.forEach((app) => {
         app.servers = app.servers.map((server) => ({ name: server.name, state: server.up ? 'up' : 'down' }));
     });
@@ -25,13 +25,13 @@ async function status(r) {
 }
 
 function healthz(r) {
-    series.add('probes', '-', 'healthz', 1);
+    series.addProbe('healthz');
     r.return(200, 'ok\n');
 }
 
 // Ready is who can have a request answered: by one server at least that is to get any.
 async function readyz(r) {
-    series.add('probes', '-', 'readyz', 1);
+    series.addProbe('readyz');
     const up = await servers.all();
     const ready = routing.apps().some((app) => app.weight && up[app.name].some((server) => server.up));
     r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');

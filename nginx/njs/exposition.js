@@ -63,10 +63,11 @@ function text(state) {
 
 // Prometheus wants every bucket to hold those below it too.
 function buckets(histogram, labels) {
+    const bounds = series.bounds();
     let count = 0;
     const samples = histogram.counts.map((n, i) => {
         count += n;
-        const le = i < series.BOUNDS.length ? series.BOUNDS[i] / 1000 : '+Inf';
+        const le = i < bounds.length ? bounds[i] : '+Inf';
         return ['_bucket' + labels(`,le="${le}"`), count];
     });
     samples.push(['_sum' + labels(''), histogram.sum], ['_count' + labels(''), count]);

@@ -1,11 +1,21 @@
 // Counts every request to the public port once, when nginx logs it.
+//
+// A counter's name is its kind, the app and a detail, with spaces between; no app's name has one.
+// njs runs this file anew for each request, so it imports nothing and calls little.
 
-import series from 'series.js';
+// Upper bounds of the histograms in milliseconds, which is what nginx measures in.
+const BOUNDS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000];
 
 // For `access_log if=`: never anything to write, and the request is counted.
 function request(r) {
+    const v = r.variables;
     try {
-        count(r.variables);
+        // Nearly every request is answered at the first try; no list of times is a number.
+        if (v.upstream_header_time >= 0) {
+            answered(v);
+        } else {
+            count(v);
+        }
     } catch (error) {
         // Shared memory is full. It has room for thousands of apps, but a request comes first.
         lose(r, error);
@@ -13,49 +23,53 @@ function request(r) {
     return '';
 }
 
+// Counted once, by its code and both its buckets, for what are four counters.
+function answered(v) {
+    const address = v.upstream_addr;
+    const app = route.ports[address.slice(address.lastIndexOf(':') + 1)];
+    const took = Math.round(v.request_time * 1000);
+    const tried = Math.round(v.upstream_response_time * 1000);
+    const buckets = `${took <= 1 ? 0 : bucket(took)}:${tried <= 1 ? 0 : bucket(tried)}`;
+    const counters = ngx.shared.counters;
+    counters.incr(`answered ${app} ${v.status}:${buckets}`, 1);
+    counters.incr(`received ${app} bytes`, Number(v.request_length));
+    counters.incr(`sent ${app} bytes`, Number(v.bytes_sent));
+    if (took) {
+        counters.incr(`duration ${app} sum`, took);
+    }
+    if (tried) {
+        counters.incr(`upstream ${app} sum`, tried);
+    }
+}
+
+// Any other: one that needed several tries, or none.
 function count(v) {
-    const asked = v.upstream_addr;
-    const app = asked && tries(v, asked);
+    const app = tries(v);
     if (!app) {
-        series.add('unrouted', '-', v.status, 1);
+        add('unrouted', '-', v.status, 1);
         return;
     }
-    series.add('received', app, 'bytes', Number(v.request_length));
-    series.add('sent', app, 'bytes', Number(v.bytes_sent));
+    add('requests', app, v.status, 1);
+    observe('duration', app, milliseconds(v.request_time));
+    add('received', app, 'bytes', Number(v.request_length));
+    add('sent', app, 'bytes', Number(v.bytes_sent));
 }
 
-// Counts the servers that were asked, and the request for the app of the last one, which it
-// returns; none if there was none.
-function tries(v, asked) {
-    const took = milliseconds(v.request_time);
-    let app;
-    if (!isList(asked)) {
-        app = appAt(asked);
-        if (app && v.upstream_header_time !== '-') {
-            series.addAnswered(app, v.status, took, milliseconds(v.upstream_response_time));
-            return app;
-        }
-    }
-    const addresses = list(asked);
+// Counts the servers that were asked, and returns the app of the last one; none if there was none.
+function tries(v) {
+    const addresses = list(v.upstream_addr);
     const times = list(v.upstream_response_time);
+    let app;
     for (let i = 0; i < addresses.length; i++) {
-        const tried = appAt(addresses[i]);
+        // One without an app is the group's name: none of its servers could be asked.
+        const tried = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
         if (tried) {
             app = tried;
-            series.add('tries', app, outcome(v, i), 1);
-            series.observe('upstream', app, milliseconds(times[i]));
+            add('tries', app, outcome(v, i), 1);
+            observe('upstream', app, milliseconds(times[i]));
         }
     }
-    if (app) {
-        series.add('requests', app, v.status, 1);
-        series.observe('duration', app, took);
-    }
     return app;
-}
-
-// An address without an app is the group's name: none of its servers could be asked.
-function appAt(address) {
-    return route.ports[address.slice(address.lastIndexOf(':') + 1)];
 }
 
 function outcome(v, i) {
@@ -73,12 +87,27 @@ function outcome(v, i) {
 }
 
 // What nginx says of each try: "a, b", and " : " where it began anew.
-function isList(text) {
-    return text.indexOf(', ') >= 0 || text.indexOf(' : ') >= 0;
+function list(text) {
+    return text ? text.split(/, | : /) : [];
 }
 
-function list(text) {
-    return text.split(/, | : /);
+// The first bucket that holds a time; one more than there are bounds is for what lies above.
+function bucket(milliseconds) {
+    let found = 0;
+    while (found < BOUNDS.length && milliseconds > BOUNDS[found]) {
+        found++;
+    }
+    return found;
+}
+
+function add(kind, app, detail, amount) {
+    ngx.shared.counters.incr(`${kind} ${app} ${detail}`, amount);
+}
+
+// A sum is kept in whole milliseconds, so that it is exact.
+function observe(kind, app, milliseconds) {
+    add(kind, app, bucket(milliseconds), 1);
+    add(kind, app, 'sum', milliseconds);
 }
 
 function milliseconds(seconds) {
@@ -88,10 +117,10 @@ function milliseconds(seconds) {
 function lose(r, error) {
     r.error(`a request could not be counted: ${error}`);
     try {
-        series.add('lost', '-', '-', 1);
+        add('lost', '-', '-', 1);
     } catch (again) {
         r.error(`nor that: ${again}`);
     }
 }
 
-export default { request };
+export default { request, BOUNDS };

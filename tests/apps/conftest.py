@@ -24,6 +24,11 @@ from flask import Flask, Response, request
 app = Flask(__name__)
 
 
+@app.before_request
+def asked():
+    open("/tmp/asked", "a").close()
+
+
 @app.get("/")
 def greeting():
     return "third"

@@ -1,6 +1,7 @@
 """SIGTERM: what is in flight is finished, and nothing else delays the exit."""
 
-import json
+import re
+import signal
 import socket
 import threading
 import time
@@ -12,8 +13,9 @@ import requests
 from tests.apps.conftest import Run
 from tests.apps.containers import App, wait_for
 
-# The server gives notice for 0.5 s; the rest is Docker's own.
-AT_ONCE = 2.0
+# The server gives notice for 0.5 s; the rest is Docker's own, on a machine with other work. What
+# would be wrong takes 20 s or more.
+AT_ONCE = 5.0
 
 
 def test_an_idle_app_exits_at_once(app: App) -> None:
@@ -40,11 +42,9 @@ def test_a_20_second_request_is_finished_and_the_exit_follows(slow: App) -> None
     idle = socket.create_connection((slow.address, slow.port), timeout=5)
     with idle, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(slow.get, "/wait/20.0", timeout=40)
-        time.sleep(0.5)
+        wait_until_asked(slow)
         slow.container.kill("SIGTERM")
-        time.sleep(2)
-        with pytest.raises(requests.ConnectionError):
-            requests.get(slow.url("/"), timeout=2)
+        wait_for(lambda: _refuses(slow), "end of listening", AT_ONCE)
         assert not answer.done()
         assert answer.result().text == "waited"
         finished = time.monotonic()
@@ -57,7 +57,7 @@ def test_a_20_second_request_is_finished_and_the_exit_follows(slow: App) -> None
 def test_a_stream_is_sent_to_its_end(slow: App) -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(slow.get, "/stream/15")
-        time.sleep(0.5)
+        wait_until_asked(slow)
         slow.stop()
         assert answer.result().text.split() == [str(number) for number in range(15)]
     assert slow.exit_code == 0
@@ -85,7 +85,7 @@ def test_requests_that_wait_for_a_thread_are_answered(start: Run, slow_image: st
     app = start(slow_image, environment={"THREADS": "1"})
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(requests.get, app.url("/wait/0.5"), timeout=10) for _ in range(4)]
-        time.sleep(0.3)
+        wait_until_asked(app)
         app.container.kill("SIGTERM")
         assert [answer.result().text for answer in answers] == ["waited"] * 4
         app.container.wait(timeout=30)
@@ -131,7 +131,7 @@ def test_the_time_of_grace_is_an_end(start: Run, slow_image: str) -> None:
     app = start(slow_image, environment={"GRACE_SECONDS": "2"})
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(app.get, "/wait/20.0", timeout=30)
-        time.sleep(0.5)
+        wait_until_asked(app)
         assert 2 <= app.stop() < 2 + AT_ONCE
         assert isinstance(answer.exception(), requests.ConnectionError)
 
@@ -139,12 +139,26 @@ def test_the_time_of_grace_is_an_end(start: Run, slow_image: str) -> None:
 @pytest.mark.parametrize("milliseconds", [0, 100, 200, 300, 500])
 def test_a_signal_while_starting_is_not_lost(start: Run, image: str, milliseconds: int) -> None:
     app = start(image, healthy=False, environment={"GRACE_SECONDS": "30"})
-    # From the moment Python runs; before that the kernel has nobody to tell.
-    wait_for(lambda: b"python" in _command(app), "Python", 5)
-    time.sleep(0.05 + milliseconds / 1000)
+    # From the moment it listens for signals; before that the kernel has nobody to tell.
+    wait_for(lambda: _catches(app, signal.SIGTERM), "handler of signals", 10, app.text_log)
+    time.sleep(milliseconds / 1000)
     assert app.stop() < AT_ONCE + 1
     assert app.exit_code == 0
 
 
-def _command(app: App) -> bytes:
-    return json.dumps(app.container.top()["Processes"]).encode()
+def wait_until_asked(app: App) -> None:
+    """Wait until a request has reached the app that can be made to wait."""
+    wait_for(lambda: app.run("test", "-e", "/tmp/asked")[0] == 0, "request", 10)  # noqa: S108
+
+
+def _refuses(app: App) -> bool:
+    with socket.socket() as connection:
+        connection.settimeout(2)
+        return connection.connect_ex((app.address, app.port)) != 0
+
+
+def _catches(app: App, number: signal.Signals) -> bool:
+    """Tell whether the first process in a container has a handler of a signal (proc(5))."""
+    _, status = app.run("cat", "/proc/1/status")
+    (mask,) = re.findall(r"^SigCgt:\t([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)

@@ -39,8 +39,8 @@ end
 LONGEST = 300
 """Seconds after which a load ends by itself, whatever becomes of the test."""
 
-PAUSE = 5
-"""Milliseconds between two requests of a connection: with 8 of these some 1,000 requests/s, which
+PAUSE = 10
+"""Milliseconds between two requests of a connection: with 8 of these some 600 requests/s, which
 leaves the machine time for what is tested."""
 
 _SCRIPT = """

@@ -76,7 +76,8 @@ def test_filters(stack: Deployment) -> None:
 
     of_app1 = [parts(line) for line in logs(stack, "--app", "app1", "--status", "2xx,404")]
     assert {one["of"] for one in of_app1} == {"app1", "nginx"}
-    assert {one["asked"] for one in of_app1} == {"app1", None}
+    # What other tests did to app1 may be there too: "app1 502, app2 200".
+    assert all("app1" in (one["asked"] or one["of"]) for one in of_app1)
 
     assert len(logs(stack, "--tail", "7")) == 7
     assert any("[notice]" in line for line in logs(stack, "--tail", "100000"))

@@ -64,8 +64,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     folder = tmp_path_factory.mktemp("clone") / "project"
     subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(folder)], check=True)
     (folder / ".venv").symlink_to(PROJECT / ".venv")
-    shell = Shell(folder, free_ports(1)[0])
-    shell.run(f"{ENTER}pulumi stack init {STACK} && pulumi config set port {shell.port}")
+    port, admin_port = free_ports(2)
+    shell = Shell(folder, port)
+    shell.run(
+        f"{ENTER}pulumi stack init {STACK} && pulumi config set port {port}"
+        f" && pulumi config set adminPort {admin_port}"
+    )
     try:
         yield shell
     finally:
@@ -81,6 +85,13 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
 
     shell.run(block_with("pulumi config set --path weights.app1 7"))
     assert shell.shares() == {"App1": 70, "App2": 30}
+
+    page, _, logs = (line.partition(" #")[0] for line in block_with("make watch").splitlines())
+    admin = shell.run(ENTER + page).strip()
+    assert "<title>" in requests.get(admin, timeout=5).text
+    told = shell.run(logs)
+    assert " 200 " in told
+    assert "app2" not in told
 
     shell.run(block_with("make repair"))
     assert shell.shares() == {"App1": 70, "App2": 30}

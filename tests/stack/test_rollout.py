@@ -166,8 +166,8 @@ def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
         code, out = run(stack, "rollout", *words)
         assert code == 4
         assert "was cut off, at step 2 of 2" in out
-        assert "rollout resume" in out
-        assert "rollout abort" in out
+        assert "make rollout DO=resume STACK=" in out
+        assert "make rollout DO=abort STACK=" in out
         assert "step 2 of 2" in run(stack, "rollout", "status")[1]
         assert run(stack, "rollback")[0] == 1
         with rolling(stack, "resume") as later:
