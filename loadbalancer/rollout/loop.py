@@ -130,7 +130,7 @@ class _Rollout:
             if not paused and spent >= step.seconds and watcher.passed:
                 following = progress.step + 1
                 break
-            if not paused and spent >= deadline:
+            if spent >= deadline:
                 raise BackError(f"{self._title(progress.step)} has not passed: {watcher.trouble}")
             world.sleep(min(POLL, float(seconds(progress.settings.interval))))
         self._tell("passed", progress.figures)

@@ -42,6 +42,12 @@ def test_a_part_of_the_way_is_from_share_to_share() -> None:
     }
 
 
+def test_the_smallest_share_is_one_of_a_thousand() -> None:
+    # It would be one of a million, which no step could ever be judged by.
+    found = between({"app1": 1, "app2": 0}, {"app1": 999, "app2": 1}, percent("0.1"))
+    assert found == {"app1": 1000, "app2": 1}
+
+
 @given(WEIGHTS, WEIGHTS, PARTS)
 @settings(max_examples=60, deadline=None)
 def test_weights_on_the_way(before: dict[str, int], target: dict[str, int], part: Fraction) -> None:

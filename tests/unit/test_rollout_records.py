@@ -118,6 +118,9 @@ def test_what_is_stable_and_what_was_taken_back() -> None:
     last = updates.last_stable(found, present)
     assert last
     assert last.number == 1
+    # Nor is what somebody brought up in the middle, though nobody took it back.
+    middle = parsed([*HISTORY, entry("In another", {"app1": 5, "app2": 2}, during=True)])
+    assert updates.stable(middle) == updates.stable(found)
     # Taken back by hand, 4 and what followed it is no place to go to.
     later = parsed([*HISTORY, entry(note(Kind.BACK, "", (2, 8)), {"app1": 1, "app2": 0})])
     assert [one.number for one in updates.stable(later)] == [1, 9]
