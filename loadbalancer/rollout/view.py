@@ -143,6 +143,9 @@ def _table(event: Event) -> Table:
     for heading in ("app", "weight", "requests", "req/s", "share", "errors", "failed tries", "p99"):
         found.add_column(heading, justify="left" if heading == "app" else "right", no_wrap=True)
     for app, window in sorted(event.window.apps.items() if event.window else ()):
+        # nginx remembers apps that have gone.
+        if app not in event.weights and not window.requests:
+            continue
         found.add_row(
             app,
             str(event.weights.get(app, 0)),
