@@ -72,12 +72,14 @@ def is_back(stack: Deployment, *why: str) -> None:
 
 
 def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> None:
+    began = time.monotonic()
     with (
-        wrk(stack.url, method="GET", connections=4) as load,
+        wrk(stack.url, method="GET", connections=8) as load,
         rolling(stack, *TO, "--linear", "25%/2s", "--interval", "1s", "--compare") as at_work,
     ):
         assert at_work.end() == 0, at_work.events[-3:]
     assert not load.failures
+    print(f"{load.requests / (time.monotonic() - began):.0f} requests/s")
     assert load.requests > 500 * 5
     assert weights(stack) == in_force(stack) == ALL
     told = history(stack)[-6:]
@@ -110,6 +112,7 @@ def test_errors_at_a_middle_step_lead_back_at_once(stack: Deployment) -> None:
         took = time.time() - began
         back = time.time()
         assert at_work.end() == 3
+    print(f"back after {took:.1f} s, {len(load.failures)} of {load.requests} requests failed")
     assert took <= limit, took
     is_back(stack, "3 checks in a row failed", "app2 failed ", "% of ", "limit 1.00%")
     # No more than its share of the time in which it failed, and none after it.
