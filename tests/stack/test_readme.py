@@ -3,9 +3,12 @@
 import os
 import re
 import subprocess
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,24 @@ class Shell:
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    @contextmanager
+    def traffic(self) -> Iterator[None]:
+        """Send a request after the other for as long as the block runs."""
+        over = threading.Event()
+
+        def send() -> None:
+            with requests.Session() as session:
+                while not over.wait(0.02):
+                    session.get(f"http://127.0.0.1:{self.port}", timeout=10).raise_for_status()
+
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(send)
+            try:
+                yield
+            finally:
+                over.set()
+        sent.result()
+
     def shares(self, count: int = 100) -> dict[str, int]:
         """Count the answers to so many requests."""
         with requests.Session() as session:
@@ -92,6 +113,21 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     told = shell.run(logs)
     assert " 200 " in told
     assert "app2" not in told
+
+    # Thirty seconds a step are for people; the config says what a test can wait for.
+    for key, value in (("stepTime", "1s"), ("interval", "1s"), ("minSamples", "1")):
+        shell.run(f"{ENTER}pulumi config set --path rollout.{key} {value}")
+    with shell.traffic():
+        printed = shell.run(block_with("cp -r apps/app1 "))
+    assert "Reached app1=0,app1-next=6,app2=4" in printed
+    history, rollback = (
+        line for line in block_with("make history").splitlines() if "make rollout" not in line
+    )
+    assert "Reached app1=0,app1-next=6,app2=4" in shell.run(history)
+    shell.run(rollback)
+    assert shell.shares() == {"App1": 70, "App2": 30}
+    shell.run(f"{ENTER}pulumi config rm rollout && pulumi config rm --path weights.app1-next")
+    shell.run("rm -r apps/app1-next")
 
     shell.run(block_with("make repair"))
     assert shell.shares() == {"App1": 70, "App2": 30}
