@@ -11,16 +11,16 @@ from loadbalancer.names import APP_NAME
 from loadbalancer.problems import ConfigError, Problem
 from loadbalancer.remedies import Remedies, is_object, set_to
 from loadbalancer.rollout import choice
+from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.settings import (
     DEFAULT_ADMIN_PORT,
     DEFAULT_PORT,
     DEFAULT_WEIGHTS,
     EVERY_APP,
     KEYS,
-    RolloutSettings,
     Settings,
-    pairs,
 )
+from loadbalancer.values import pairs
 
 
 def load(values: Mapping[str, str], apps: Collection[str]) -> Settings:

@@ -16,9 +16,9 @@ from loadbalancer.rollout import loop, progress, updates
 from loadbalancer.rollout.ending import Ending
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.progress import Holder, Progress
+from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.updates import Update
 from loadbalancer.rollout.world import Answer, Request, UpdateError
-from loadbalancer.settings import RolloutSettings
 
 START = 1_800_000_000.0
 

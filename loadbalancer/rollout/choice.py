@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from loadbalancer.rollout import plan
 from loadbalancer.rollout.plan import Plan
 from loadbalancer.rollout.quantities import percent, seconds
+from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.verdict import Rules
-from loadbalancer.settings import RolloutSettings
 
 DEFAULT_STEPS = "5,10,25,50,100"
 KINDS = ("steps", "linear", "canary", "at_once")

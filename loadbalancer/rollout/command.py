@@ -22,9 +22,9 @@ from loadbalancer.rollout.message import Kind, Message
 from loadbalancer.rollout.message import weights as written
 from loadbalancer.rollout.progress import Progress, State
 from loadbalancer.rollout.realworld import RealWorld, as_config
+from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.view import Json, Lines, Screen, View
 from loadbalancer.rollout.world import Request, UpdateError
-from loadbalancer.settings import RolloutSettings
 
 Say = Callable[[str], None]
 

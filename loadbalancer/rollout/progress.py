@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from loadbalancer.rollout import choice
 from loadbalancer.rollout.blend import between
 from loadbalancer.rollout.plan import Plan
-from loadbalancer.settings import RolloutSettings
+from loadbalancer.rollout.settings import RolloutSettings
 
 KEY = "loadbalancer-rollout:progress"
 """Its key, in a namespace that the program does not read."""

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from loadbalancer.rollout import message, progress
 from loadbalancer.rollout.blend import shares
 from loadbalancer.rollout.message import Kind, Message
-from loadbalancer.settings import DEFAULT_WEIGHTS, pairs
+from loadbalancer.settings import DEFAULT_WEIGHTS
+from loadbalancer.values import pairs
 
 _WEIGHTS = "loadbalancer:weights"
 

@@ -7,8 +7,8 @@ import pytest
 from loadbalancer import loading
 from loadbalancer.problems import ConfigError
 from loadbalancer.rollout import choice
+from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.verdict import Rules
-from loadbalancer.settings import RolloutSettings
 
 APPS = ("app1", "app2")
 
