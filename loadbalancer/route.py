@@ -13,7 +13,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from loadbalancer import shares, upstream
+from loadbalancer import upstream
 
 if TYPE_CHECKING:
     from loadbalancer.backend import Backend
@@ -127,15 +127,7 @@ def route_config(
     """
 
     def render(servers: Mapping[str, list[str]]) -> str:
-        replicas = {app: len(names) for app, names in servers.items()}
-        each = shares.server_weights(weights, replicas)
-        return upstream.render(
-            [
-                upstream.Server(app, host, ports[app], each[app])
-                for app, names in servers.items()
-                for host in names
-            ],
-            weights,
-        )
+        placed = {app: [(host, ports[app]) for host in names] for app, names in servers.items()}
+        return upstream.split(weights, placed)
 
     return pulumi.Output.all(**{app: one.servers for app, one in backends.items()}).apply(render)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from loadbalancer import shares
 from loadbalancer.names import APP_NAME
 
 UPSTREAM = "apps"
@@ -76,6 +77,20 @@ def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
             "",
         ]
     )
+
+
+def split(weights: Mapping[str, int], servers: Mapping[str, Sequence[tuple[str, int]]]) -> str:
+    """Write the route that gives apps their shares, whatever their numbers of servers.
+
+    Args:
+        weights: weight of each app, not all 0.
+        servers: host and port of each app's servers; the same apps, one server at least.
+    """
+    each = shares.server_weights(weights, {app: len(own) for app, own in servers.items()})
+    every = [
+        Server(app, host, port, each[app]) for app, own in servers.items() for host, port in own
+    ]
+    return render(every, weights)
 
 
 def _server(server: Server) -> str:

@@ -139,15 +139,7 @@ class _Rollout:
 
     def _requested(self) -> int | None:
         """Do what was asked for; returns the index of the next step where this one is left."""
-        progress = self._progress
-        answer = self._world.interrupted()
-        if answer is Answer.HOLD:
-            raise HeldError(f"held by {self._world.user}")
-        if answer is Answer.BACK:
-            raise BackError(f"taken back by {self._world.user}")
-        request = self._world.request()
-        if request is Request.ABORT:
-            raise BackError("aborted from another terminal")
+        progress, request = self._progress, self._asked()
         if request is Request.PROMOTE:
             self._turn(State.RUNNING, "promoted to the next step")
             return progress.step + 1
@@ -159,6 +151,18 @@ class _Rollout:
         if request is Request.RESUME:
             self._turn(State.RUNNING, "resumed")
         return None
+
+    def _asked(self) -> Request | None:
+        """Look what is asked of it, here or at another terminal; what ends it is raised."""
+        answer = self._world.interrupted()
+        if answer is Answer.HOLD:
+            raise HeldError(f"held by {self._world.user}")
+        if answer is Answer.BACK:
+            raise BackError(f"taken back by {self._world.user}")
+        request = self._world.request()
+        if request is Request.ABORT:
+            raise BackError("aborted from another terminal")
+        return request
 
     def _turn(self, state: State, text: str) -> None:
         if self._progress.state is not state:
@@ -175,22 +179,11 @@ class _Rollout:
             answer = self._world.answered(question)
             if answer is False:
                 raise BackError(f"{self._title(step)} was refused by {self._world.user}")
-            asked = self._requested_gate()
-            if answer or asked:
+            agreed = self._asked() in {Request.PROMOTE, Request.RESUME, Request.FINISH}
+            if answer or agreed:
                 return
             guard.check(self._world, self._progress)
             self._world.sleep(POLL)
-
-    def _requested_gate(self) -> bool:
-        answer = self._world.interrupted()
-        if answer is Answer.HOLD:
-            raise HeldError(f"held by {self._world.user}")
-        if answer is Answer.BACK:
-            raise BackError(f"taken back by {self._world.user}")
-        request = self._world.request()
-        if request is Request.ABORT:
-            raise BackError("aborted from another terminal")
-        return request in {Request.PROMOTE, Request.RESUME, Request.FINISH}
 
     def _hook(self, when: str, step: int) -> None:
         command = self._progress.settings.hook

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from loadbalancer import shares, upstream
+from loadbalancer import upstream
 
 
 def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
@@ -17,20 +17,15 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
         The text; None where no server would be asked, or one is not there that should be.
     """
     names = upstream.apps(text)
-    servers: defaultdict[str, list[str]] = defaultdict(list)
+    servers: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     for address in upstream.addresses(text):
-        app = names.get(address.rpartition(":")[2])
+        host, _, port = address.rpartition(":")
+        app = names.get(port)
         if app is None:
             return None
         if app in weights:
-            servers[app].append(address)
+            servers[app].append((host, int(port)))
     wanted = {app: weights[app] for app in sorted(servers)}
     if not any(wanted.values()) or any(weights[app] for app in weights.keys() - wanted.keys()):
         return None
-    each = shares.server_weights(wanted, {app: len(own) for app, own in servers.items()})
-    every = [
-        upstream.Server(app, host, int(port), each[app])
-        for app, own in servers.items()
-        for host, _, port in (address.rpartition(":") for address in own)
-    ]
-    return upstream.render(every, wanted)
+    return upstream.split(wanted, servers)
