@@ -4,7 +4,8 @@ import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from loadbalancer import filebackend
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ def holders(backend: str, project: str, stack: str) -> list[Holder]:
         project: the stack's project.
         stack: the stack's name.
     """
-    url = urlsplit(backend)
-    if url.scheme != "file":
+    kept = filebackend.folder(backend)
+    if kept is None:
         return []
-    folder = Path(unquote(url.netloc + url.path)) / ".pulumi/locks/organization" / project / stack
-    return [_holder(path) for path in sorted(folder.glob("*.json"))]
+    locks = kept / "locks/organization" / project / stack
+    return [_holder(path) for path in sorted(locks.glob("*.json"))]
 
 
 def _holder(path: Path) -> Holder:

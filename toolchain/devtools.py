@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain import debian
+from toolchain.run import attempt
 from toolchain.steps import Outcome, Report, ToolchainError
 
 BUILD = Path(__file__).parent / "build"
@@ -69,16 +69,8 @@ def version_of(program: Path) -> str | None:
 
     Its exit code says nothing: wrk has none but 1 for this.
     """
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=VERSION_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+    done = attempt([program, "--version"], VERSION_TIMEOUT)
+    if done is None:
         return None
     first = done.stdout.partition("\n")[0].strip()
     number = re.search(r"\d+(\.\d+)+", first)

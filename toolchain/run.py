@@ -58,8 +58,16 @@ def run(
 
 def output(command: Sequence[str | Path], timeout: float = 30.0) -> str | None:
     """Return what `command` prints, or None when it is missing, fails or takes too long."""
+    done = attempt(command, timeout)
+    return done.stdout if done is not None and done.returncode == 0 else None
+
+
+def attempt(
+    command: Sequence[str | Path], timeout: float
+) -> subprocess.CompletedProcess[str] | None:
+    """Run `command` to its end, whatever its exit code; None when it is missing or too slow."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -69,4 +77,3 @@ def output(command: Sequence[str | Path], timeout: float = 30.0) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None

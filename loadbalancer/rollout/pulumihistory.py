@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from loadbalancer import filebackend
 from loadbalancer.rollout import updates
 from loadbalancer.rollout.updates import Update
 
@@ -22,9 +21,8 @@ class PulumiHistory:
         self._stack = stack
         self._seen: frozenset[str] | None = None
         self._updates: list[Update] = []
-        url = urlsplit(backend)
-        path = Path(unquote(url.netloc + url.path)) / ".pulumi/history" / project / stack
-        self._folder = path if url.scheme == "file" else None
+        kept = filebackend.folder(backend)
+        self._folder = None if kept is None else kept / "history" / project / stack
 
     def all(self) -> list[Update]:
         """List all updates, the oldest first."""
