@@ -28,12 +28,10 @@ def name_of(recipe: Recipe) -> str:
 
 
 def inside(recipe: Recipe, script: str) -> str:
-    """Return what a shell script prints in a new container of the image."""
+    """Return what a shell script prints to its output in a new container of the image."""
     client = pytest.importorskip("docker").from_env()
     try:
-        output: bytes = client.containers.run(
-            name_of(recipe), ["sh", "-euc", script], remove=True, stdout=True, stderr=True
-        )
+        output: bytes = client.containers.run(name_of(recipe), ["sh", "-euc", script], remove=True)
     finally:
         client.close()
     return output.decode()
