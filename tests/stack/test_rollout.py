@@ -6,8 +6,10 @@ import pty
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.stack.test_versions import change
 BEFORE = {"app1": 1, "app2": 0}
 ALL = {"app1": 0, "app2": 100}
 TO = ("--to", "app1=0,app2=100")
+DYING = Path(__file__).with_name("dying.py")
 
 
 @pytest.fixture(scope="module")
@@ -179,13 +182,53 @@ def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
     assert weights(stack) == in_force(stack) == ALL
 
 
-def test_killed_between_updates_and_taken_back(stack: Deployment) -> None:
+def killed_at_every_boundary(
+    stack: Deployment, seen: Path, first: Sequence[str], then: Sequence[str]
+) -> list[str]:
+    """Begin, and go on as often as it is killed, to the end; returns the boundaries."""
+    verb = first
+    while True:
+        _, _, module, *words = command(stack, "rollout", *verb, "--json")
+        assert module == "loadbalancer"
+        process = stack.process(
+            *(sys.executable, str(DYING), str(seen), *words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.wait(timeout=180) == -signal.SIGKILL
+        if "loadbalancer-rollout:progress" not in stack.stack.get_all_config():
+            # It died when all was done.
+            return seen.read_text().splitlines()
+        verb = then
+
+
+@pytest.mark.timeout(900)
+def test_killed_at_every_boundary_and_gone_on_with(stack: Deployment, tmp_path: Path) -> None:
+    words = (*TO, "--steps", "20,100", "--hook", "true", *QUICK)
+    with wrk(stack.url, method="GET", connections=2) as load:
+        found = killed_at_every_boundary(stack, tmp_path / "seen", words, ["resume"])
+    assert found == [
+        "save begun 1",
+        *("hook before begun 1", "save step 1", "up step 1", "hook after step 1"),
+        *("hook before step 1", "save step 2", "up step 2", "hook after step 2"),
+        *("save closing 2", "up closing 2", "forget closing 2"),
+    ]
+    assert not load.failures
+    assert weights(stack) == in_force(stack) == ALL
+    assert history(stack)[-1]["what"] == "rollout: reached"
+    stack.expect_no_changes()
+
+
+@pytest.mark.timeout(900)
+def test_killed_at_every_boundary_on_the_way_back(stack: Deployment, tmp_path: Path) -> None:
     with rolling(stack, *TO, "--steps", "20,100", *QUICK) as at_work:
         at_work.wait_for("set", 1)
         at_work.kill()
-    with rolling(stack, "abort") as later:
-        assert later.end() == 3
+    found = killed_at_every_boundary(stack, tmp_path / "seen", ["abort"], ["abort"])
+    way_back = ["save back 1", "reroute back 1", "up back 1", "forget back 1"]
+    assert found == ["save step 1", *way_back]
     is_back(stack, "aborted by ")
+    stack.expect_no_changes()
 
 
 def test_a_second_one_is_refused_and_other_terminals_are_heard(stack: Deployment) -> None:
