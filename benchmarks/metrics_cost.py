@@ -3,11 +3,12 @@
     eval "$(make env)"; .venv/bin/python -m benchmarks.metrics_cost [ROUNDS] [SECONDS]
 
 Brings a stack up and starts two more nginx in its network, alike but for the one line by which
-requests are counted. Each round loads one after the other, in an order that changes. The figures
-are the median of the rounds' ratios, and the processor time that each nginx took for a request,
-which says the same where the machine has other work.
+requests are counted. A round loads on, off, off, on, so that a machine that gets slower or faster
+meanwhile favours neither. The figure is the geometric mean of the rounds' ratios with its 95 %
+interval; beside it stands the processor time that each nginx took for a request.
 """
 
+import math
 import re
 import statistics
 import subprocess
@@ -41,9 +42,10 @@ class Nginx:
     admin_url: str
 
     def processor_time(self) -> float:
-        """Read the microseconds that it has taken so far."""
-        stats: Any = self.container.stats(stream=False)
-        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1000
+        """Read the microseconds that its processes have taken so far."""
+        found: Any = self.container.top()
+        each = [Path(f"/proc/{fields[1]}/schedstat").read_text() for fields in found["Processes"]]
+        return sum(int(text.split()[0]) for text in each) / 1000
 
     def load(self, seconds: int) -> tuple[float, float]:
         """Load it; returns requests per second, and microseconds per request."""
@@ -99,25 +101,32 @@ def main(rounds: int, seconds: int) -> None:
         off = cleanup.enter_context(nginx(stack, folder / "off.conf"))
         for one in (on, off):
             one.load(2)
-        ratios, times = [], []
+        logarithms, times = [], []
         titles = ("on, req/s", "off, req/s", "ratio", "on, us", "off, us")
         print("round", *(f"{title:>10}" for title in titles))
         for number in range(1, rounds + 1):
-            order = (on, off) if number % 2 else (off, on)
-            found = {one.url: one.load(seconds) for one in order}
-            (fast, spent), (peer_fast, peer_spent) = found[on.url], found[off.url]
-            ratios.append(fast / peer_fast)
+            first, peer_first, peer_last, last = (one.load(seconds) for one in (on, off, off, on))
+            (fast, spent), (peer_fast, peer_spent) = mean(first, last), mean(peer_first, peer_last)
+            logarithms.append(math.log(fast / peer_fast))
             times.append((spent, peer_spent))
-            line = f"{number:>5} {fast:>10.0f} {peer_fast:>10.0f} {ratios[-1]:>10.3f}"
+            line = f"{number:>5} {fast:>10.0f} {peer_fast:>10.0f} {fast / peer_fast:>10.3f}"
             print(f"{line} {spent:>10.1f} {peer_spent:>10.1f}", flush=True)
         counted = sum(
             sum(app.requests.values()) for app in metrics.read(on.admin_url).apps.values()
         )
         medians = [statistics.median(column) for column in zip(*times, strict=True)]
-        print(f"median ratio {statistics.median(ratios):.3f}; {counted} requests were counted")
+        middle = statistics.mean(logarithms)
+        error = 1.96 * statistics.stdev(logarithms) / math.sqrt(rounds)
+        low, ratio, high = (math.exp(middle + one) for one in (-error, 0, error))
+        print(f"ratio {ratio:.3f} ({low:.3f} to {high:.3f}); {counted} requests were counted")
         print(f"nginx took {medians[0]:.1f} us a request with metrics, {medians[1]:.1f} us without")
+
+
+def mean(*figures: tuple[float, ...]) -> list[float]:
+    """Average each column."""
+    return [statistics.mean(column) for column in zip(*figures, strict=True)]
 
 
 if __name__ == "__main__":
     given = [int(one) for one in sys.argv[1:]]
-    main(*given, *(9, 5)[len(given) :])
+    main(*given, *(30, 2)[len(given) :])

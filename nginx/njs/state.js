@@ -49,7 +49,7 @@ function counted(counters, app) {
 }
 
 function bytes(kind, app) {
-    return ((kind || {})[app] || {}).bytes || 0;
+    return ((kind || {})[app] || {}).all || 0;
 }
 
 // From nginx's own status page: "Active connections: 1 ... 3 3 5 ... Reading: 0 Writing: 1 Waiting: 0".
