@@ -21,8 +21,7 @@ from loadbalancer.metrics import MetricsError
 from loadbalancer.problems import ConfigError
 from loadbalancer.repair import RepairError, repair
 from loadbalancer.rollout import options as rollout
-from loadbalancer.rollout.command import RolloutError, UsageError
-from loadbalancer.rollout.ending import Ending, HeldError
+from loadbalancer.rollout.ending import Ending, HeldError, RolloutError, UsageError
 from loadbalancer.watch import WatchError
 
 PROJECT = Path(__file__).resolve().parent.parent

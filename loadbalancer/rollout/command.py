@@ -2,20 +2,19 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from loadbalancer import apps
-from loadbalancer.rollout import choice, holding, loop, message, story, updates
+from loadbalancer.rollout import beginning, choice, earlier, holding, loop, message, story, updates
 from loadbalancer.rollout.asking import Person
-from loadbalancer.rollout.ending import Ending, HeldError
+from loadbalancer.rollout.ending import Ending, HeldError, RolloutError
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.holding import TakenError
 from loadbalancer.rollout.message import Kind, Message
@@ -25,16 +24,6 @@ from loadbalancer.rollout.realworld import RealWorld, as_config
 from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.view import Json, Lines, Screen, View
 from loadbalancer.rollout.world import Request, UpdateError
-
-Say = Callable[[str], None]
-
-
-class RolloutError(RuntimeError):
-    """It cannot be done; the message says why and what to do."""
-
-
-class UsageError(RolloutError):
-    """What was asked for cannot be."""
 
 
 @dataclass
@@ -81,10 +70,12 @@ class Rollouts:
             record = self._record()
             if record is not None:
                 return self._offer(record)
-            settings = self._settings(given)
             world = self._world
-            before = world.file.settings().weights
-            self._check(settings, before)
+            configured = world.file.settings()
+            before = configured.weights
+            settings = beginning.settings(configured.rollout, given)
+            beginning.check(settings, before, apps.find(self._project / "apps"))
+            beginning.check_stack(self._stack, before, world.outputs, world.history.all())
             if before == settings.to:
                 self._terminal.console.print(f"{self._stack} has these weights already.")
                 return Ending.REACHED
@@ -175,8 +166,9 @@ class Rollouts:
                 raise RolloutError(f"{_state(record)}. {self._ways()}")
             world = self._world
             settings, every = world.file.settings(), world.history.all()
-            found = _chosen(every, number, settings.weights)
-            weights = self._possible(found, settings.weights)
+            found = earlier.find(every, number, settings.weights)
+            folders = apps.find(self._project / "apps")
+            weights = earlier.weights(found, settings.weights, folders)
             text = f"Went back to update {found.number}: {written(weights)}, "
             text += f"from {written(settings.weights)}"
             undoes = (found.number + 1, every[-1].number) if found is not every[-1] else None
@@ -191,18 +183,6 @@ class Rollouts:
                     raise RolloutError(f"the update failed: {error}. {again}") from error
             self._terminal.console.print(f"{text}.", soft_wrap=True, markup=False)
         return Ending.REACHED
-
-    def _possible(self, update: updates.Update, present: Mapping[str, int]) -> dict[str, int]:
-        """Take the weights of an update for the apps that there are now."""
-        folders = apps.find(self._project / "apps")
-        then = dict(update.weights or {})
-        gone = sorted(app for app, weight in then.items() if weight and app not in folders)
-        if gone:
-            raise RolloutError(
-                f"update {update.number} needs {gone[0]}, and there is no folder apps/{gone[0]}"
-            )
-        every = then.keys() | present.keys()
-        return {app: then.get(app, 0) for app in sorted(every) if app in folders}
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -293,76 +273,10 @@ class Rollouts:
         with self._person.listening():
             yield
 
-    def _settings(self, given: Mapping[str, Any]) -> RolloutSettings:
-        """Lay what was given over what the config has; a plan that was given is the only one."""
-        config = self._world.file.settings().rollout.model_dump(exclude_unset=True)
-        if any(kind in given for kind in choice.KINDS):
-            config = {key: value for key, value in config.items() if key not in choice.KINDS}
-        try:
-            settings = RolloutSettings.model_validate({**config, **given})
-        except ValidationError as error:
-            faults = [f"--{_option(one['loc'])}: {one['msg']}" for one in error.errors()]
-            raise UsageError("\n".join(faults)) from None
-        faults = [f"--{_option((key,))}: {reason}" for key, _, reason in choice.faults(settings)]
-        if faults:
-            raise UsageError("\n".join(faults))
-        if not settings.to:
-            raise UsageError(
-                "where to? --to app1=0,app2=100, or once for all: "
-                "pulumi config set --path rollout.to.app2 100"
-            )
-        return settings
-
-    def _check(self, settings: RolloutSettings, before: Mapping[str, int]) -> None:
-        """Refuse what cannot be begun."""
-        folders = apps.find(self._project / "apps")
-        unknown = sorted(settings.to.keys() - folders.keys())
-        if unknown:
-            raise UsageError(f"--to: there is no folder apps/{unknown[0]}")
-        unnamed = sorted(before.keys() - settings.to.keys())
-        if unnamed:
-            raise UsageError(f"--to: say what becomes of {unnamed[0]}, which is deployed")
-        outputs = self._world.outputs
-        if "adminUrl" not in outputs:
-            raise RolloutError(
-                f"stack {self._stack} is not up, or has no admin port. "
-                f"Bring it up: make up STACK={self._stack}"
-            )
-        deployed = {app: int(weight) for app, weight in outputs.get("weights", {}).items()}
-        if deployed != dict(before):
-            raise RolloutError(
-                f"the config says {written(before)}, and {written(deployed)} are in force. "
-                "Bring that to an end first: pulumi up"
-            )
-        last = self._world.history.all()[-1:]
-        if last and last[0].message.kind is Kind.STEP:
-            raise RolloutError(
-                f"a rollout that was begun elsewhere, by {last[0].who}, has not ended. End it "
-                f"there, or go back: make rollback STACK={self._stack}"
-            )
-
     def _ask(self, request: Request) -> Ending:
         self._world.desk.ask(request)
         self._terminal.console.print(f"Asked the rollout of {self._stack} to {request.value}.")
         return Ending.REACHED
-
-
-def _chosen(
-    every: list[updates.Update], number: int | None, present: Mapping[str, int]
-) -> updates.Update:
-    if number is None:
-        found = updates.last_stable(every, present)
-        if found is None:
-            raise RolloutError(
-                "no earlier update was stable and had other shares. See: make history"
-            )
-        return found
-    for update in every:
-        if update.number == number:
-            if not update.succeeded or not update.weights or not any(update.weights.values()):
-                raise RolloutError(f"update {number} is none that weights can be taken from")
-            return update
-    raise UsageError(f"there is no update {number}. See: make history")
 
 
 def _state(record: Progress) -> str:
@@ -372,9 +286,3 @@ def _state(record: Progress) -> str:
         f"A rollout to {written(record.target)} by {record.holder} was {how}, "
         f"at step {record.step + 1} of {len(record.plan)} with {written(record.weights)}"
     )
-
-
-def _option(path: tuple[int | str, ...]) -> str:
-    """Name the option of a setting."""
-    words = ".".join(str(part) for part in path if part != "[key]")
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in words.replace("_", "-"))

@@ -11,6 +11,14 @@ class Ending(IntEnum):
     HELD = 4
 
 
+class RolloutError(RuntimeError):
+    """It cannot be done; the message says why and what to do."""
+
+
+class UsageError(RolloutError):
+    """What was asked for cannot be."""
+
+
 class HeldError(Exception):
     """The rollout stops where it is; `ours` says whether the record is still its own."""
 

@@ -25,13 +25,6 @@ def me() -> Holder:
     )
 
 
-def lives(holder: Holder) -> bool:
-    """Tell whether a process still runs; one on another host counts as running."""
-    if holder.host != socket.gethostname():
-        return True
-    return _started(holder.pid) == holder.started
-
-
 def _started(pid: int) -> str | None:
     """When a process began, in ticks since the machine did; None if there is none."""
     try:
