@@ -92,8 +92,7 @@ def main(rounds: int, seconds: int) -> None:
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        stack = Deployment.create(folder, find_base_images())
-        cleanup.callback(stack.remove)
+        stack = cleanup.enter_context(Deployment.temporary(folder, find_base_images()))
         stack.up()
         (folder / "on.conf").write_text(text)
         (folder / "off.conf").write_text(text.replace(COUNTING, ""))

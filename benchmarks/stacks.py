@@ -27,8 +27,7 @@ def main(count: int) -> None:
         for number in range(1, count + 1):
             place = folder / str(number)
             place.mkdir()
-            stack = Deployment.create(place, find_base_images())
-            cleanup.callback(stack.remove)
+            stack = cleanup.enter_context(Deployment.temporary(place, find_base_images()))
             stack.set_weights(app1=number, app2=1)
             start = time.monotonic()
             stack.up()

@@ -32,12 +32,9 @@ def shared_stack(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Deployment]:
     """A stack that is up for the whole session; tests leave it as they found it."""
-    deployment = Deployment.create(tmp_path_factory.mktemp("shared"), base_images)
-    try:
+    with Deployment.temporary(tmp_path_factory.mktemp("shared"), base_images) as deployment:
         deployment.up()
         yield deployment
-    finally:
-        deployment.remove()
 
 
 @pytest.fixture
@@ -54,9 +51,6 @@ def stack(shared_stack: Deployment) -> Iterator[Deployment]:
 @pytest.fixture
 def own_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
     """A stack of the test's own, not up yet; removed with all that is left of it."""
-    deployment = Deployment.create(tmp_path, base_images)
-    try:
+    with Deployment.temporary(tmp_path, base_images) as deployment:
         yield deployment
         deployment.expect_no_changes()
-    finally:
-        deployment.remove()

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,16 @@ class Deployment:
         deployment.set("adminPort", admin_port)
         deployment.set("settle", 0)
         return deployment
+
+    @classmethod
+    @contextmanager
+    def temporary(cls, folder: Path, base_images: Mapping[str, str]) -> Iterator["Deployment"]:
+        """Create one that is removed in the end, with all that is left of it."""
+        deployment = cls.create(folder, base_images)
+        try:
+            yield deployment
+        finally:
+            deployment.remove()
 
     def set(self, key: str, value: object) -> None:
         """Set a value of the config by its path, as `pulumi config set --path` does."""

@@ -48,15 +48,12 @@ def metered(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Deployment]:
     """A stack whose apps fail on demand; app1 is slow to start, so that it is met before it is."""
-    deployment = Deployment.create(tmp_path_factory.mktemp("metered"), base_images)
-    try:
+    with Deployment.temporary(tmp_path_factory.mktemp("metered"), base_images) as deployment:
         change(deployment, "app1", PAGES.format(app="app1", start=4))
         change(deployment, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
         deployment.up()
         yield deployment
         deployment.expect_no_changes()
-    finally:
-        deployment.remove()
 
 
 def read(stack: Deployment) -> Reading:

@@ -30,16 +30,13 @@ def module_stack(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Deployment]:
     """A stack whose app2 fails on demand."""
-    deployment = Deployment.create(tmp_path_factory.mktemp("rolling"), base_images)
-    try:
+    with Deployment.temporary(tmp_path_factory.mktemp("rolling"), base_images) as deployment:
         change(deployment, "app2", FAULTS)
         deployment.set("directPorts.app2", free_ports(1)[0])
         deployment.set_weights(**BEFORE)
         deployment.up()
         yield deployment
         deployment.expect_no_changes()
-    finally:
-        deployment.remove()
 
 
 @pytest.fixture

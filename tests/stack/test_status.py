@@ -189,11 +189,8 @@ def test_what_a_hand_changed_is_shown_and_mended(
 @pytest.fixture
 def empty_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
     """A stack that was made, and never brought up."""
-    deployment = Deployment.create(tmp_path, base_images)
-    try:
+    with Deployment.temporary(tmp_path, base_images) as deployment:
         yield deployment
-    finally:
-        deployment.remove()
 
 
 def test_a_stack_that_declares_nothing_yet_has_no_drift(empty_stack: Deployment) -> None:
