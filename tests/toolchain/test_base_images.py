@@ -121,7 +121,8 @@ def test_nginx_is_as_in_the_official_image() -> None:
 
 
 def test_njs_loads() -> None:
-    said = inside(NGINX, f"cat > /tmp/nginx.conf <<'END'\n{NJS}\nEND\nnginx -t -c /tmp/nginx.conf")
+    conf = f"cat > /tmp/nginx.conf <<'END'\n{NJS}\nEND\n"
+    said = inside(NGINX, f"{conf}nginx -t -c /tmp/nginx.conf 2>&1")
     assert "test is successful" in said
 
 
