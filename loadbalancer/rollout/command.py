@@ -19,7 +19,7 @@ from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.holding import TakenError
 from loadbalancer.rollout.message import Kind, Message
 from loadbalancer.rollout.message import weights as written
-from loadbalancer.rollout.progress import Progress, State
+from loadbalancer.rollout.progress import KEY, Progress, State
 from loadbalancer.rollout.realworld import RealWorld, as_config
 from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.view import Json, Lines, Screen, View
@@ -71,11 +71,11 @@ class Rollouts:
             if record is not None:
                 return self._offer(record)
             world = self._world
-            configured = world.file.settings()
+            configured, history = world.file.settings(), world.history.all()
             before = configured.weights
             settings = beginning.settings(configured.rollout, given)
             beginning.check(settings, before, apps.find(self._project / "apps"))
-            beginning.check_stack(self._stack, before, world.outputs, world.history.all())
+            beginning.check_stack(self._stack, before, world.outputs, history)
             if before == settings.to:
                 self._terminal.console.print(f"{self._stack} has these weights already.")
                 return Ending.REACHED
@@ -84,7 +84,7 @@ class Rollouts:
                 settings=settings,
                 before=before,
                 weights=before,
-                updates=len(world.history.all()),
+                updates=len(history),
                 config=world.config(),
                 holder=holding.me(),
                 since=world.now(),
@@ -205,7 +205,7 @@ class Rollouts:
             raise RolloutError(
                 f"{record.holder} has a rollout of {self._stack} under way. "
                 "End it there, or take its record away: "
-                f"pulumi config rm loadbalancer-rollout:progress --stack {self._stack}"
+                f"pulumi config rm {KEY} --stack {self._stack}"
             )
         return record
 

@@ -12,9 +12,12 @@ function request(r) {
         const counters = ngx.shared.counters;
         // nginx has put together what most requests are counted as: by code and both times at once.
         const name = v.answered_soon;
-        const app = name ? v.app : count(v);
+        let app;
         if (name) {
             counters.incr(name, 1);
+            app = v.app;
+        } else {
+            app = count(v);
         }
         if (app) {
             // The shortest way of njs to a name and a number.

@@ -13,6 +13,16 @@ function read() {
         const details = apps[app] || (apps[app] = {});
         details[detail] = (details[detail] || 0) + number;
     }
+    // So many requests that each took a time in seconds, or as long as a bucket says.
+    function observe(kind, app, time, number) {
+        if (time.indexOf('.') < 0) {
+            put(kind, app, time, number);
+            return;
+        }
+        const took = SCALE.milliseconds(time);
+        put(kind, app, SCALE.bucket(took), number);
+        put(kind, app, 'sum', took * number);
+    }
     ngx.shared.counters.items(1000000).forEach((item) => {
         const name = item[0].split(' ');
         if (name[0] !== 'answered') {
@@ -25,16 +35,6 @@ function read() {
         observe('duration', name[1], parts[1], item[1]);
         observe('upstream', name[1], parts[2], item[1]);
     });
-    // So many requests that each took a time in seconds, or as long as a bucket says.
-    function observe(kind, app, time, number) {
-        if (time.indexOf('.') < 0) {
-            put(kind, app, time, number);
-            return;
-        }
-        const took = SCALE.milliseconds(time);
-        put(kind, app, SCALE.bucket(took), number);
-        put(kind, app, 'sum', took * number);
-    }
     return found;
 }
 
