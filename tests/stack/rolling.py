@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,15 +57,18 @@ def in_force(stack: Deployment) -> dict[str, int | None]:
     return {app: one.weight for app, one in apps.items() if one.weight is not None}
 
 
-def command(stack: Deployment, *words: str) -> list[str]:
-    """Write a command line of a verb of a rollout."""
-    return [sys.executable, "-m", "loadbalancer", *words, "--stack", stack.stack.name]
+PROGRAM = ("-m", "loadbalancer")
 
 
-def run(stack: Deployment, *words: str) -> tuple[int, str]:
+def command(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> list[str]:
+    """Write a command line of a verb of a rollout; the program is given as Python takes it."""
+    return [sys.executable, *program, *words, "--stack", stack.stack.name]
+
+
+def run(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> tuple[int, str]:
     """Run a verb to its end, without a terminal; returns its exit code and what it printed."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-    process = stack.process(*command(stack, *words), **options)
+    process = stack.process(*command(stack, *words, program=program), **options)
     out, _ = process.communicate(timeout=180)
     return process.returncode, out
 

@@ -3,12 +3,9 @@
 import os
 import re
 import subprocess
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import requests
 import yaml
 
 from tests.stack.deployment import PROJECT, free_ports
+from tests.stack.load import wrk
 
 README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -37,6 +35,11 @@ class Shell:
     folder: Path
     port: int
 
+    @property
+    def url(self) -> str:
+        """The address that the stack has to print."""
+        return f"http://127.0.0.1:{self.port}"
+
     def run(self, script: str, answer: str = "") -> str:
         """Run lines of the README; each must succeed. Returns what they print."""
         environment = {key: value for key, value in os.environ.items() if "PULUMI" not in key}
@@ -54,28 +57,10 @@ class Shell:
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    @contextmanager
-    def traffic(self) -> Iterator[None]:
-        """Send a request after the other for as long as the block runs."""
-        over = threading.Event()
-
-        def send() -> None:
-            with requests.Session() as session:
-                while not over.wait(0.02):
-                    session.get(f"http://127.0.0.1:{self.port}", timeout=10).raise_for_status()
-
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(send)
-            try:
-                yield
-            finally:
-                over.set()
-        sent.result()
-
     def shares(self, count: int = 100) -> dict[str, int]:
         """Count the answers to so many requests."""
         with requests.Session() as session:
-            url = f"http://127.0.0.1:{self.port}"
+            url = self.url
             return dict(Counter(session.get(url, timeout=10).text.split()[4] for _ in range(count)))
 
 
@@ -100,7 +85,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     printed = shell.run(block_with("make up  ").splitlines()[0])
-    assert f"Live: http://127.0.0.1:{shell.port}" in printed
+    assert f"Live: {shell.url}" in printed
     assert 'eval "$(make env)"' in printed
     assert shell.shares() == {"App1": 60, "App2": 40}
 
@@ -117,8 +102,9 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     # Thirty seconds a step are for people; the config says what a test can wait for.
     for key, value in (("stepTime", "1s"), ("interval", "1s"), ("minSamples", "1")):
         shell.run(f"{ENTER}pulumi config set --path rollout.{key} {value}")
-    with shell.traffic():
+    with wrk(shell.url, method="GET", connections=1) as load:
         printed = shell.run(block_with("cp -r apps/app1 "))
+    assert not load.failures
     assert "Reached app1=0,app1-next=6,app2=4" in printed
     history, rollback = (
         line for line in block_with("make history").splitlines() if "make rollout" not in line

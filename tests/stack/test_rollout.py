@@ -6,7 +6,6 @@ import pty
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -185,14 +184,8 @@ def killed_at_every_boundary(
     """Begin, and go on as often as it is killed, to the end; returns the boundaries."""
     verb = first
     while True:
-        _, _, module, *words = command(stack, "rollout", *verb, "--json")
-        assert module == "loadbalancer"
-        process = stack.process(
-            *(sys.executable, str(DYING), str(seen), *words),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        assert process.wait(timeout=180) == -signal.SIGKILL
+        code, out = run(stack, "rollout", *verb, program=(str(DYING), str(seen)))
+        assert code == -signal.SIGKILL, out
         if "loadbalancer-rollout:progress" not in stack.stack.get_all_config():
             # It died when all was done.
             return seen.read_text().splitlines()
