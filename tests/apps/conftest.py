@@ -26,7 +26,8 @@ app = Flask(__name__)
 
 @app.before_request
 def asked():
-    open("/tmp/asked", "a").close()
+    if request.path != "/healthz":
+        open("/tmp/asked", "a").close()
 
 
 @app.get("/")

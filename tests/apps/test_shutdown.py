@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -70,7 +71,7 @@ def test_a_body_that_is_still_being_sent_is_read_to_its_end(slow: App) -> None:
         ThreadPoolExecutor(1) as pool,
     ):
         connection.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
-        time.sleep(0.3)
+        wait_until_asked(slow)
         stopped = pool.submit(slow.stop)
         time.sleep(1.5)
         connection.sendall(b"67890")
@@ -83,12 +84,18 @@ def test_a_body_that_is_still_being_sent_is_read_to_its_end(slow: App) -> None:
 
 def test_requests_that_wait_for_a_thread_are_answered(start: Run, slow_image: str) -> None:
     app = start(slow_image, environment={"THREADS": "1"})
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(requests.get, app.url("/wait/0.5"), timeout=10) for _ in range(4)]
+    with ExitStack() as cleanup:
+        clients = [
+            cleanup.enter_context(socket.create_connection((app.address, app.port), timeout=20))
+            for _ in range(4)
+        ]
+        for client in clients:
+            client.sendall(b"GET /wait/0.5 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until_asked(app)
         app.container.kill("SIGTERM")
-        assert [answer.result().text for answer in answers] == ["waited"] * 4
+        answers = [cleanup.enter_context(client.makefile("rb")).read() for client in clients]
         app.container.wait(timeout=30)
+    assert [answer.endswith(b"\r\n\r\nwaited") for answer in answers] == [True] * 4
     assert app.exit_code == 0
     assert len(app.records()) == 4
 
@@ -117,7 +124,7 @@ def test_busy_keep_alive_clients_lose_no_request(app: App) -> None:
     clients = [threading.Thread(target=ask_until_told_to_leave) for _ in range(8)]
     for client in clients:
         client.start()
-    time.sleep(0.5)
+    wait_for(lambda: answered > len(clients), "answers to all clients", 10)
     app.stop()
     for client in clients:
         client.join(10)
