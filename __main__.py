@@ -5,9 +5,9 @@ from pathlib import Path
 import pulumi
 
 from loadbalancer import backend, names, outputs, place, port, shares, stack
+from loadbalancer.config.settings import ADMIN_BIND
 from loadbalancer.proxy import Proxy, ProxyArgs
 from loadbalancer.route import Route, route_config
-from loadbalancer.settings import ADMIN_BIND
 
 this = stack.current(Path())
 settings = this.settings

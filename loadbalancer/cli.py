@@ -13,13 +13,15 @@ from pulumi import automation
 from pulumi.automation import errors
 from rich.console import Console
 
-from loadbalancer import engine, logs, logtext, newapp, status, watch
+from loadbalancer import engine, newapp, watch
 from loadbalancer.clean import clean
-from loadbalancer.logfilter import Filter, FilterError
-from loadbalancer.logs import LogsError
+from loadbalancer.config.problems import ConfigError
+from loadbalancer.drift import status
+from loadbalancer.drift.repair import RepairError, repair
+from loadbalancer.logs import stream, text
+from loadbalancer.logs.filter import Filter, FilterError
+from loadbalancer.logs.stream import LogsError
 from loadbalancer.metrics import MetricsError
-from loadbalancer.problems import ConfigError
-from loadbalancer.repair import RepairError, repair
 from loadbalancer.rollout import options as rollout
 from loadbalancer.rollout.ending import Ending, HeldError, RolloutError, UsageError
 from loadbalancer.watch import WatchError
@@ -95,8 +97,8 @@ def _watch(options: argparse.Namespace) -> None:
 def _logs(options: argparse.Namespace) -> None:
     wanted = Filter.parse(app=options.app, status=options.status, request=options.request)
     workspace = automation.LocalWorkspace(work_dir=str(PROJECT))
-    show = logtext.printer(Console(highlight=False))
-    logs.logs(workspace, options.stack, wanted, show, tail=options.tail, follow=options.follow)
+    show = text.printer(Console(highlight=False))
+    stream.logs(workspace, options.stack, wanted, show, tail=options.tail, follow=options.follow)
 
 
 def _parser() -> argparse.ArgumentParser:

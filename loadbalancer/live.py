@@ -9,10 +9,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadbalancer.history import LONGEST
-from loadbalancer.reading import AppReading, Reading
+from loadbalancer.metrics.history import LONGEST
+from loadbalancer.metrics.reading import AppReading, Reading
+from loadbalancer.metrics.window import AppWindow, Window
 from loadbalancer.units import UNKNOWN, age, duration, percentage, rate
-from loadbalancer.window import AppWindow, Window
 
 _HEADINGS = (
     *("app", "weight", "share", "observed"),

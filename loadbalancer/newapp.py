@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from loadbalancer.config.problems import ConfigError, Problem
 from loadbalancer.names import APP_NAME
-from loadbalancer.problems import ConfigError, Problem
 
 _FORM = "_new"
 _PLACEHOLDER = "NAME"

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_docker as docker
 
 from loadbalancer import names
-from loadbalancer.settings import Settings
+from loadbalancer.config.settings import Settings
 from loadbalancer.stack import Stack
 
 

@@ -35,7 +35,7 @@ def _free(bind: str) -> int:
         with socket.socket(family) as probe:
             probe.bind((bind, 0))
             return int(probe.getsockname()[1])
-    from loadbalancer.preflight import published  # noqa: PLC0415
+    from loadbalancer.config.preflight import published  # noqa: PLC0415
 
     containers = engine.connect().containers.list(ignore_removed=True)
     taken = {port for container in containers for port in published(container)}

@@ -7,9 +7,9 @@ import pulumi
 import pulumi_docker as docker
 
 from loadbalancer import container, image
+from loadbalancer.config.settings import ADMIN_BIND
 from loadbalancer.place import Place
 from loadbalancer.running_nginx import ROUTE_FOLDER
-from loadbalancer.settings import ADMIN_BIND
 
 LISTENING_PORT, ADMIN_PORT = 8080, 9113
 PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")

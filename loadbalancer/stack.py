@@ -9,10 +9,11 @@ import pulumi
 from docker.errors import DockerException
 from pulumi.runtime.config import get_config_env
 
-from loadbalancer import advice, apps, engine, loading, names, preflight
+from loadbalancer import apps, engine, names
 from loadbalancer.apps import AppFolder
-from loadbalancer.problems import ConfigError
-from loadbalancer.settings import Settings
+from loadbalancer.config import advice, loading, preflight
+from loadbalancer.config.problems import ConfigError
+from loadbalancer.config.settings import Settings
 
 _ALREADY_SHOWN = 32
 """Exit code by which Pulumi knows that a program has told its error itself."""

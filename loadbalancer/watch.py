@@ -10,10 +10,10 @@ from rich.live import Live
 from rich.text import Text
 
 from loadbalancer import live, metrics
-from loadbalancer.history import History
 from loadbalancer.live import Figures
 from loadbalancer.metrics import MetricsError
-from loadbalancer.reading import Reading
+from loadbalancer.metrics.history import History
+from loadbalancer.metrics.reading import Reading
 
 
 class WatchError(RuntimeError):

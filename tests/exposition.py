@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import accumulate
 
-from loadbalancer.histogram import Histogram
-from loadbalancer.reading import AppReading, Reading
+from loadbalancer.metrics.histogram import Histogram
+from loadbalancer.metrics.reading import AppReading, Reading
 
 PREFIX = "loadbalancer_"
 

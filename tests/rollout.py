@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from loadbalancer.histogram import BOUNDS, Histogram
 from loadbalancer.metrics import MetricsError
-from loadbalancer.reading import AppReading, Reading
+from loadbalancer.metrics.histogram import BOUNDS, Histogram
+from loadbalancer.metrics.reading import AppReading, Reading
 from loadbalancer.rollout import loop, progress, updates
 from loadbalancer.rollout.ending import Ending
 from loadbalancer.rollout.event import Event

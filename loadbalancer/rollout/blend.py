@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from math import lcm
 
-from loadbalancer.values import HIGHEST_WEIGHT
+from loadbalancer.config.values import HIGHEST_WEIGHT
 
 _Shares = dict[str, Fraction]
 

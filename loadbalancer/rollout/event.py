@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from loadbalancer.window import Window
+from loadbalancer.metrics.window import Window
 
 
 @dataclass(frozen=True)

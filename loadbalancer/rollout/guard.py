@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from loadbalancer.reading import Reading
+from loadbalancer.metrics.reading import Reading
 from loadbalancer.rollout.ending import HeldError
 from loadbalancer.rollout.message import weights as written
 from loadbalancer.rollout.progress import Progress

@@ -14,8 +14,8 @@ from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from loadbalancer import engine, lock, metrics
-from loadbalancer.problems import ConfigError
-from loadbalancer.reading import Reading
+from loadbalancer.config.problems import ConfigError
+from loadbalancer.metrics.reading import Reading
 from loadbalancer.rollout import progress as records
 from loadbalancer.rollout.asking import Person
 from loadbalancer.rollout.detached import Detached

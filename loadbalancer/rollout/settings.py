@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from loadbalancer.config.values import Flag, Model, Weight, pairs, text, whole_number
 from loadbalancer.rollout import plan, quantities
-from loadbalancer.values import Flag, Model, Weight, pairs, text, whole_number
 
 
 def _above_zero(text: str) -> None:

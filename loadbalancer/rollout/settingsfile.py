@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
-from loadbalancer import apps, loading
+from loadbalancer import apps
+from loadbalancer.config import loading
+from loadbalancer.config.settings import Settings
 from loadbalancer.rollout import progress
 from loadbalancer.rollout.progress import Progress
-from loadbalancer.settings import Settings
 from loadbalancer.waiting import Wait
 
 _PREFIX = "loadbalancer:"

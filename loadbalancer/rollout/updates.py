@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from loadbalancer.config.settings import DEFAULT_WEIGHTS
+from loadbalancer.config.values import pairs
 from loadbalancer.rollout import message, progress
 from loadbalancer.rollout.blend import shares
 from loadbalancer.rollout.message import Kind, Message
-from loadbalancer.settings import DEFAULT_WEIGHTS
-from loadbalancer.values import pairs
 
 _WEIGHTS = "loadbalancer:weights"
 

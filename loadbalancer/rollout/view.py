@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from loadbalancer.metrics.window import AppWindow
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.plan import Plan
 from loadbalancer.rollout.quantities import written as percentage
@@ -19,7 +20,6 @@ from loadbalancer.shares import percentages
 from loadbalancer.units import duration, rate
 from loadbalancer.units import percentage as part
 from loadbalancer.visible import visible
-from loadbalancer.window import AppWindow
 
 _LAST = 8
 _ENDINGS = frozenset({"reached", "rolled back", "held"})

@@ -1,7 +1,8 @@
 """Watching one step: window after window, until it has passed or must be taken back."""
 
 from loadbalancer.metrics import MetricsError
-from loadbalancer.reading import Reading
+from loadbalancer.metrics.reading import Reading
+from loadbalancer.metrics.window import Window, since
 from loadbalancer.rollout import choice, guard, verdict
 from loadbalancer.rollout.blend import shares
 from loadbalancer.rollout.ending import BackError
@@ -10,7 +11,6 @@ from loadbalancer.rollout.progress import Progress
 from loadbalancer.rollout.quantities import seconds
 from loadbalancer.rollout.verdict import Outcome, Verdict
 from loadbalancer.rollout.world import World
-from loadbalancer.window import Window, since
 
 
 def judged(progress: Progress) -> frozenset[str]:

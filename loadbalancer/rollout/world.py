@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from loadbalancer.reading import Reading
+from loadbalancer.metrics.reading import Reading
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.progress import Progress
 from loadbalancer.rollout.updates import Update

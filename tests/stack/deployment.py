@@ -16,7 +16,8 @@ import requests
 from docker.models.containers import Container
 from pulumi import automation
 
-from loadbalancer import engine, names, orphans
+from loadbalancer import engine, names
+from loadbalancer.drift import orphans
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "loadbalancer", "apps", "nginx")

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from loadbalancer import metrics, window
-from loadbalancer.reading import Reading
+from loadbalancer import metrics
+from loadbalancer.metrics import window
+from loadbalancer.metrics.reading import Reading
+from loadbalancer.metrics.window import Window
 from loadbalancer.waiting import Wait
-from loadbalancer.window import Window
 from tests.stack.deployment import Deployment
 from tests.stack.load import counted
 from tests.stack.test_failing_apps import wait_until_shared

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from loadbalancer import engine, names, status
+from loadbalancer import engine, names
+from loadbalancer.drift import status
 from loadbalancer.running_nginx import RunningNginx
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment

@@ -1,6 +1,6 @@
 """What a user is told about a configuration that can be."""
 
-from loadbalancer import advice, loading
+from loadbalancer.config import advice, loading
 
 APPS = ("app1", "app2")
 

@@ -18,14 +18,16 @@ from pulumi import automation
 from requests import ConnectionError as NoConnectionError
 from rich.console import Console
 
-from loadbalancer import cli, declared, engine, logs, names
-from loadbalancer.declared import Declared
-from loadbalancer.logfilter import Filter, FilterError
-from loadbalancer.logline import Line, Request, Source, Try, parse
-from loadbalancer.logmerge import Lines, Merger, Position
-from loadbalancer.logs import LogsError
-from loadbalancer.logsource import Container, LogSource
-from loadbalancer.logtext import printer
+from loadbalancer import cli, engine, names
+from loadbalancer.drift import declared
+from loadbalancer.drift.declared import Declared
+from loadbalancer.logs import stream
+from loadbalancer.logs.filter import Filter, FilterError
+from loadbalancer.logs.line import Line, Request, Source, Try, parse
+from loadbalancer.logs.merge import Lines, Merger, Position
+from loadbalancer.logs.source import Container, LogSource
+from loadbalancer.logs.stream import LogsError
+from loadbalancer.logs.text import printer
 from loadbalancer.visible import visible
 
 NGINX, APP1, APP2 = Source("nginx-1", None), Source("app1-1", "app1"), Source("app2-1", "app2")
@@ -359,7 +361,7 @@ def test_the_newest_of_all_by_time() -> None:
     read = FakeReader()
     read.written["nginx-1"] = [line("n", NGINX, stamp(number)) for number in (1, 4, 5)]
     read.written["app1-1"] = [line("a", APP1, stamp(number)) for number in (2, 3, 6)]
-    found = logs.newest([container(NGINX), container(APP1)], read, Filter(), 4)
+    found = stream.newest([container(NGINX), container(APP1)], read, Filter(), 4)
     assert [one.time for one in found] == [stamp(number) for number in (3, 4, 5, 6)]
     assert read.asked == [("nginx-1", 4, False), ("app1-1", 4, False)]
 
@@ -367,7 +369,7 @@ def test_the_newest_of_all_by_time() -> None:
 def test_none_of_the_newest_still_finds_from_where_to_go_on() -> None:
     read = FakeReader()
     read.written["nginx-1"] = [line("n")]
-    assert logs.newest([container(NGINX)], read, Filter(), 0) == []
+    assert stream.newest([container(NGINX)], read, Filter(), 0) == []
     assert read.asked == [("nginx-1", 1, False)]
     assert not read.written["nginx-1"]
 
@@ -377,7 +379,7 @@ def test_a_filter_looks_through_the_whole_log() -> None:
     codes = [404, 404, 404, 200, 200]
     read.written["app1-1"] = [of_request(n, APP1, code) for n, code in enumerate(codes)]
     every = [container(NGINX), container(APP1), container(APP2)]
-    found = logs.newest(every, read, Filter(app="app1", statuses=frozenset({"4xx"})), 2)
+    found = stream.newest(every, read, Filter(app="app1", statuses=frozenset({"4xx"})), 2)
     assert [one.time for one in found] == [stamp(1), stamp(2)]
     assert read.asked == [("nginx-1", None, False), ("app1-1", None, False)]
 
@@ -387,7 +389,10 @@ class EnoughError(Exception):
 
 
 def followed(
-    look: Callable[[], list[Container]], read: logs.Reader, count: int, wanted: Filter | None = None
+    look: Callable[[], list[Container]],
+    read: stream.Reader,
+    count: int,
+    wanted: Filter | None = None,
 ) -> list[Line]:
     """Follow until so many lines were shown."""
     found: list[Line] = []
@@ -398,15 +403,15 @@ def followed(
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        logs.go_on(look, read, wanted or Filter(), show)
+        stream.go_on(look, read, wanted or Filter(), show)
     return found
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, and hold lines briefly."""
-    monkeypatch.setattr(logs, "_LOOK", 0.01)
-    monkeypatch.setattr(logs, "_HOLD", 0.05)
+    monkeypatch.setattr(stream, "_LOOK", 0.01)
+    monkeypatch.setattr(stream, "_HOLD", 0.05)
 
 
 @pytest.mark.usefixtures("quick")
@@ -446,7 +451,7 @@ def test_one_that_has_stopped_is_read_once_more_and_again_after_a_start() -> Non
         return [container(APP1, runs=states.pop(0))]
 
     with pytest.raises(EnoughError):
-        logs.go_on(look, read, Filter(), print)
+        stream.go_on(look, read, Filter(), print)
     assert asked == [0, 1, 2, 2, 2, 3, 4, 4]
 
 
@@ -563,16 +568,16 @@ def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES, pieces).client)
     monkeypatch.setattr(declared, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
     found: list[Line] = []
-    logs.logs(WORKSPACE, "dev", Filter(), found.append, tail=9, follow=False)
+    stream.logs(WORKSPACE, "dev", Filter(), found.append, tail=9, follow=False)
     assert [one.source.name for one in found] == ["nginx-a1", "app1-1-b2"]
     with pytest.raises(FilterError, match=r"one of these: app1$"):
-        logs.logs(WORKSPACE, "dev", Filter(app="app2"), found.append, tail=9, follow=False)
+        stream.logs(WORKSPACE, "dev", Filter(app="app2"), found.append, tail=9, follow=False)
 
 
 def test_a_stack_without_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine([]).client)
     with pytest.raises(LogsError, match=r"Bring it up: make up STACK=dev$"):
-        logs.logs(WORKSPACE, "dev", Filter(), print, tail=9, follow=False)
+        stream.logs(WORKSPACE, "dev", Filter(), print, tail=9, follow=False)
 
 
 @pytest.mark.parametrize(
@@ -614,5 +619,5 @@ def test_ctrl_c_ends_it_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: WORKSPACE)
-    monkeypatch.setattr(logs, "logs", interrupted)
+    monkeypatch.setattr(stream, "logs", interrupted)
     assert cli.main(["logs", "--follow"]) == 0

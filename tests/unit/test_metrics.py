@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadbalancer import metrics, reading
-from loadbalancer.histogram import BOUNDS, Histogram
-from loadbalancer.metrics import MetricsError
+from loadbalancer import metrics
+from loadbalancer.metrics import MetricsError, reading
+from loadbalancer.metrics.histogram import BOUNDS, Histogram
+from loadbalancer.metrics.reading import AppReading, Reading
+from loadbalancer.metrics.window import AppWindow, since
 from loadbalancer.names import APP_NAME
-from loadbalancer.reading import AppReading, Reading
-from loadbalancer.window import AppWindow, since
 from tests.exposition import admin_port, app, render
 
 COUNTS = st.integers(0, 2**53)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadbalancer import apps, newapp
-from loadbalancer.problems import ConfigError
+from loadbalancer.config.problems import ConfigError
 
 
 @pytest.fixture

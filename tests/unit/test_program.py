@@ -9,7 +9,8 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks, set_mocks
 
-from loadbalancer import names, preflight
+from loadbalancer import names
+from loadbalancer.config import preflight
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
 Declare = Callable[..., Resources]

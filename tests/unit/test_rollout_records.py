@@ -18,6 +18,7 @@ from pulumi.automation.errors import CommandError
 from rich.console import Console
 
 from loadbalancer import shares, upstream
+from loadbalancer.metrics.window import since
 from loadbalancer.rollout import message, progress, story, updates
 from loadbalancer.rollout.detached import Detached
 from loadbalancer.rollout.event import Event
@@ -30,7 +31,6 @@ from loadbalancer.rollout.settingsfile import SettingsFile
 from loadbalancer.rollout.view import Json, Lines, Screen
 from loadbalancer.rollout.world import Request
 from loadbalancer.waiting import Wait
-from loadbalancer.window import since
 from tests.rollout import START, FakeStack, begin
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"))).map(str.strip)

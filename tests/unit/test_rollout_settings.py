@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from loadbalancer import loading
-from loadbalancer.problems import ConfigError
+from loadbalancer.config import loading
+from loadbalancer.config.problems import ConfigError
 from loadbalancer.rollout import choice
 from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.verdict import Rules

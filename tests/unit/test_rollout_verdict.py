@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer.histogram import BOUNDS, Histogram
+from loadbalancer.metrics.histogram import BOUNDS, Histogram
+from loadbalancer.metrics.window import AppWindow, Window
 from loadbalancer.rollout.verdict import Outcome, Rules, judge
-from loadbalancer.window import AppWindow, Window
 
 RULES = Rules(max_error_rate=0.01, max_p99=0.5, min_samples=100)
 

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer import loading, settings
-from loadbalancer.problems import ConfigError
+from loadbalancer.config import loading, settings
+from loadbalancer.config.problems import ConfigError
 
 APPS = ("app1", "app2")
 

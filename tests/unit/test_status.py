@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from loadbalancer import declared, drift, real, upstream
-from loadbalancer.declared import Declared, Image, Port, Route
-from loadbalancer.drift import Row, compare
-from loadbalancer.orphans import Orphan
-from loadbalancer.real import Real
-from loadbalancer.status import Status, show
+from loadbalancer import upstream
+from loadbalancer.drift import declared, real
+from loadbalancer.drift.declared import Declared, Image, Port, Route
+from loadbalancer.drift.differences import Row, compare
+from loadbalancer.drift.orphans import Orphan
+from loadbalancer.drift.real import Real
+from loadbalancer.drift.status import Status, show
 from loadbalancer.upstream import Server
 
 PORT = Port("127.0.0.1", 8080, 8080)
@@ -301,4 +302,4 @@ def test_the_last_line_of_a_stack_without_drift() -> None:
     )
     (line,) = shown(Status("dev", "", ()))
     assert line == "dev declares nothing yet. Bring it up: make up STACK=dev"
-    assert drift.compare(Declared(), Real()) == []
+    assert compare(Declared(), Real()) == []

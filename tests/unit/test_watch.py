@@ -14,12 +14,12 @@ from pulumi import automation
 from rich.console import Console
 
 from loadbalancer import cli, live, units, watch
-from loadbalancer.history import LONGEST, History
 from loadbalancer.live import Figures
 from loadbalancer.metrics import MetricsError
-from loadbalancer.reading import AppReading, Reading
+from loadbalancer.metrics.history import LONGEST, History
+from loadbalancer.metrics.reading import AppReading, Reading
+from loadbalancer.metrics.window import since
 from loadbalancer.watch import WatchError
-from loadbalancer.window import since
 from tests.exposition import AdminPort, admin_port, app
 
 URL = "http://127.0.0.1:9113"

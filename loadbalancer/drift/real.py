@@ -7,9 +7,9 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import ImageNotFound, NotFound
 
-from loadbalancer import orphans
-from loadbalancer.declared import Declared, Port
-from loadbalancer.orphans import Orphan
+from loadbalancer.drift import orphans
+from loadbalancer.drift.declared import Declared, Port
+from loadbalancer.drift.orphans import Orphan
 from loadbalancer.running_nginx import RunningNginx
 
 

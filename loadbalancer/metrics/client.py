@@ -4,8 +4,8 @@ import time
 
 import requests
 
-from loadbalancer import reading
-from loadbalancer.reading import Reading
+from loadbalancer.metrics import reading
+from loadbalancer.metrics.reading import Reading
 from loadbalancer.visible import visible
 
 TIMEOUT = 5.0

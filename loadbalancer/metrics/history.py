@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from loadbalancer.reading import Reading
-from loadbalancer.window import Window, since
+from loadbalancer.metrics.reading import Reading
+from loadbalancer.metrics.window import Window, since
 
 LONGEST = 60.0
 """Seconds that figures look back at most."""

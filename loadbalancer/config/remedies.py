@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from loadbalancer.settings import DEFAULT_WEIGHTS
+from loadbalancer.config.settings import DEFAULT_WEIGHTS
 
 _EXAMPLES: dict[str, str] = {
     "weights": "6",

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from loadbalancer import shares
-from loadbalancer.settings import Settings
+from loadbalancer.config.settings import Settings
 
 LONG_CYCLE = 1000
 """Requests in one cycle above which a user is told how long it takes until shares are exact."""

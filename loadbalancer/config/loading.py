@@ -7,12 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from loadbalancer.names import APP_NAME
-from loadbalancer.problems import ConfigError, Problem
-from loadbalancer.remedies import Remedies, is_object, set_to
-from loadbalancer.rollout import choice
-from loadbalancer.rollout.settings import RolloutSettings
-from loadbalancer.settings import (
+from loadbalancer.config.problems import ConfigError, Problem
+from loadbalancer.config.remedies import Remedies, is_object, set_to
+from loadbalancer.config.settings import (
     DEFAULT_ADMIN_PORT,
     DEFAULT_PORT,
     DEFAULT_WEIGHTS,
@@ -20,7 +17,10 @@ from loadbalancer.settings import (
     KEYS,
     Settings,
 )
-from loadbalancer.values import pairs
+from loadbalancer.config.values import pairs
+from loadbalancer.names import APP_NAME
+from loadbalancer.rollout import choice
+from loadbalancer.rollout.settings import RolloutSettings
 
 
 def load(values: Mapping[str, str], apps: Collection[str]) -> Settings:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from docker import DockerClient
 from docker.models.containers import Container
 
+from loadbalancer.config.problems import Problem
+from loadbalancer.config.remedies import set_to
+from loadbalancer.config.settings import ADMIN_BIND, Settings
 from loadbalancer.names import PROJECT, STACK
-from loadbalancer.problems import Problem
-from loadbalancer.remedies import set_to
-from loadbalancer.settings import ADMIN_BIND, Settings
 
 
 def taken_ports(

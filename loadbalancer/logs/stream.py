@@ -10,11 +10,12 @@ from typing import Protocol
 
 from pulumi import automation
 
-from loadbalancer import declared, engine
-from loadbalancer.logfilter import Filter
-from loadbalancer.logline import Line
-from loadbalancer.logmerge import Merger
-from loadbalancer.logsource import Container, LogSource
+from loadbalancer import engine
+from loadbalancer.drift import declared
+from loadbalancer.logs.filter import Filter
+from loadbalancer.logs.line import Line
+from loadbalancer.logs.merge import Merger
+from loadbalancer.logs.source import Container, LogSource
 
 _HOLD = 0.3
 """Seconds that a line waits for older ones of other containers."""

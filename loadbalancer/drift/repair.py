@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from pulumi import automation
 
-from loadbalancer import declared, engine, lock, mending, orphans
+from loadbalancer import engine, lock
+from loadbalancer.drift import declared, mending, orphans
 
 Report = Callable[[str], None]
 

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadbalancer import declared, drift, engine, real
-from loadbalancer.drift import Row
+from loadbalancer import engine
+from loadbalancer.drift import declared, differences, real
+from loadbalancer.drift.differences import Row
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def look(workspace: automation.Workspace, stack: str) -> Status:
     project = workspace.project_settings().name
     wanted = declared.read(workspace, stack)
     found = real.read(engine.connect(), project, stack, wanted)
-    return Status(stack, wanted.url, tuple(drift.compare(wanted, found)))
+    return Status(stack, wanted.url, tuple(differences.compare(wanted, found)))
 
 
 def show(status: Status, console: Console | None = None) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress
 from pydantic_core import PydanticCustomError
 
+from loadbalancer.config.values import WHOLE, Model, Weight, pairs, whole_number
 from loadbalancer.rollout.settings import RolloutSettings, read_rollout
-from loadbalancer.values import WHOLE, Model, Weight, pairs, whole_number
 
 DEFAULT_WEIGHTS = {"app1": 6, "app2": 4}
 DEFAULT_PORT = 8080

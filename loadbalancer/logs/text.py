@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadbalancer import units
-from loadbalancer.logline import Line, Request, Source
+from loadbalancer.logs.line import Line, Request, Source
 from loadbalancer.visible import visible
 
 _COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta")

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loadbalancer import declared as declaration
-from loadbalancer import real as reality
 from loadbalancer import shares, upstream
-from loadbalancer.declared import Declared
-from loadbalancer.real import Real
+from loadbalancer.drift import declared as declaration
+from loadbalancer.drift import real as reality
+from loadbalancer.drift.declared import Declared
+from loadbalancer.drift.real import Real
 
 _MISSING = "is not there"
 _STATUS = {

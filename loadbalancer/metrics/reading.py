@@ -7,7 +7,7 @@ from math import isfinite
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadbalancer.histogram import Histogram
+from loadbalancer.metrics.histogram import Histogram
 from loadbalancer.names import APP_NAME
 
 _PREFIX = "loadbalancer_"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from docker import DockerClient
 from docker.errors import APIError
 
-from loadbalancer import real
-from loadbalancer.declared import Container, Declared
+from loadbalancer.drift import real
+from loadbalancer.drift.declared import Container, Declared
 from loadbalancer.waiting import Wait, WaitTimeoutError
 
 _STEPS: dict[str, tuple[str, Callable[[DockerClient, str], None]]] = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
-from loadbalancer.histogram import Histogram
-from loadbalancer.reading import AppReading, Reading
+from loadbalancer.metrics.histogram import Histogram
+from loadbalancer.metrics.reading import AppReading, Reading
 
 _Key = TypeVar("_Key")
 

@@ -11,8 +11,8 @@ from requests import RequestException
 from urllib3.exceptions import HTTPError
 
 from loadbalancer import names
-from loadbalancer.logline import Line, Source, parse
-from loadbalancer.logmerge import Lines, Position
+from loadbalancer.logs.line import Line, Source, parse
+from loadbalancer.logs.merge import Lines, Position
 
 _STILL = frozenset({"created", "exited", "dead", "removing"})
 """States, in Docker's words, of a container that writes nothing."""
