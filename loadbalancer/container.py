@@ -6,6 +6,8 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
+from loadbalancer.probe import TIMEOUT, patient
+
 
 def run(
     name: str,
@@ -29,7 +31,8 @@ def run(
         image: ID of the image to run.
         network: network to join; others find the container there by its name.
         labels: labels of the container.
-        probe: command of the healthcheck; None leaves it to the image.
+        probe: command that succeeds when the container is well; None leaves the healthcheck to
+            the image.
         grace: seconds from SIGTERM to SIGKILL when the container goes.
         published: ports of the host that lead to the container.
         aliases: further names by which others find the container in the network.
@@ -52,7 +55,11 @@ def run(
         restart="unless-stopped",
         must_run=True,
         healthcheck=docker.ContainerHealthcheckArgs(
-            tests=["CMD", *probe], interval="1s", timeout="5s", retries=5, start_period="30s"
+            tests=patient(probe),
+            interval="1s",
+            timeout=TIMEOUT,
+            retries=5,
+            start_period="30s",
         )
         if probe
         else None,

@@ -142,8 +142,22 @@ def test_every_container_has_few_rights(declare: Declare, name: str) -> None:
     assert found["capabilities"] == {"drops": ["ALL"]}
     assert found["securityOpts"] == ["no-new-privileges"]
     assert found["mustRun"] is True
-    assert found["healthcheck"]["interval"] == "1s"
     assert "privileged" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("app1-1", "/srv/_server/probe.sh"),
+        ("nginx", "http://127.0.0.1:8081/healthz"),
+    ],
+)
+def test_every_container_is_asked_whether_it_is_well(
+    declare: Declare, name: str, asked: str
+) -> None:
+    found = containers(declare())[name]["healthcheck"]
+    assert found["tests"][-1] == asked
+    assert found["interval"] == "1s"
 
 
 def test_apps_run_as_nobody_within_their_limits(declare: Declare) -> None:
