@@ -92,6 +92,8 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     shell.run(block_with("pulumi config set --path weights.app1 7"))
     assert shell.shares() == {"App1": 70, "App2": 30}
 
+    shell.run(ENTER + block_with("docker build "))
+
     page, _, logs = (line.partition(" #")[0] for line in block_with("make watch").splitlines())
     admin = shell.run(ENTER + page).strip()
     assert "<title>" in requests.get(admin, timeout=5).text

@@ -68,6 +68,22 @@ def test_a_route_that_nginx_refuses_leaves_the_old_one(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+def test_a_conf_that_nginx_refuses_leaves_the_old_nginx(stack: Deployment) -> None:
+    conf = stack.folder / "nginx" / "nginx.conf"
+    text = conf.read_text()
+    before = stack.ids()
+    conf.write_text(text.replace("client_max_body_size 16m", "client_max_body_size much"))
+    try:
+        with pytest.raises(automation.CommandError, match="nginx -t"):
+            stack.up()
+        assert stack.ids() == before
+        assert stack.shares(10) == {"app1": 6, "app2": 4}
+    finally:
+        conf.write_text(text)
+        stack.up()
+    assert stack.ids() == before
+
+
 def test_the_route_is_put_into_an_nginx_that_is_new(stack: Deployment) -> None:
     conf = stack.folder / "nginx" / "nginx.conf"
     text = conf.read_text()
