@@ -70,12 +70,15 @@ class Deployment:
             opts=automation.LocalWorkspaceOptions(env_vars=environment),
         )
         deployment = cls(project, stack, environment)
-        for key, name in base_images.items():
-            deployment.set(f"baseImages.{key}", name)
         port, admin_port = free_ports(2)
-        deployment.set("port", port)
-        deployment.set("adminPort", admin_port)
-        deployment.set("settle", 0)
+        deployment.set_all(
+            {
+                **{f"baseImages.{key}": name for key, name in base_images.items()},
+                "port": port,
+                "adminPort": admin_port,
+                "settle": 0,
+            }
+        )
         return deployment
 
     @classmethod
@@ -93,10 +96,14 @@ class Deployment:
         text = automation.ConfigValue(str(value))
         self.stack.set_config(key, text, path="." in key)
 
+    def set_all(self, values: Mapping[str, object]) -> None:
+        """Set values of the config by their paths, as `pulumi config set-all --path` does."""
+        texts = {key: automation.ConfigValue(str(value)) for key, value in values.items()}
+        self.stack.set_all_config(texts, path=True)
+
     def set_weights(self, **weights: int) -> None:
-        """Set weights one by one."""
-        for app, weight in weights.items():
-            self.set(f"weights.{app}", weight)
+        """Set weights, each by its path."""
+        self.set_all({f"weights.{app}": weight for app, weight in weights.items()})
 
     def up(self) -> automation.UpResult:
         """Run `pulumi up`."""
