@@ -46,7 +46,7 @@ class Rollouts:
     """What can be done with the rollout of one stack, if there is one."""
 
     def __init__(self, project: Path, stack: str, terminal: Terminal) -> None:
-        """Find the stack; raises StackNotFoundError, and RolloutError where it is not up."""
+        """Find the stack; raises StackNotFoundError where there is none."""
         self._project = project
         self._stack = stack
         self._terminal = terminal

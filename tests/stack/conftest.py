@@ -31,15 +31,16 @@ def base_images() -> dict[str, str]:
 def shared_stack(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Deployment]:
-    """A stack that is up for the whole session; tests leave it as they found it."""
+    """A stack at its defaults, up for the whole session, for tests that only look at it."""
     with Deployment.temporary(tmp_path_factory.mktemp("shared"), base_images) as deployment:
         deployment.up()
         yield deployment
+        deployment.expect_no_changes()
 
 
 @pytest.fixture
 def stack(shared_stack: Deployment) -> Iterator[Deployment]:
-    """The shared stack at its defaults; a test that uses it ends with a clean preview."""
+    """The shared stack, for a test that changes it, and ends with a clean preview."""
     yield shared_stack
     shared_stack.expect_no_changes()
     config = shared_stack.stack.get_all_config()

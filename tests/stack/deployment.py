@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+@cache
+def _pulumi_command() -> automation.PulumiCommand:
+    """Find Pulumi's CLI once: each of these runs it to ask for its version."""
+    return automation.PulumiCommand()
 
 
 @dataclass
@@ -67,7 +74,9 @@ class Deployment:
         stack = automation.create_stack(
             f"test-{uuid.uuid4().hex[:8]}",
             work_dir=str(project),
-            opts=automation.LocalWorkspaceOptions(env_vars=environment),
+            opts=automation.LocalWorkspaceOptions(
+                env_vars=environment, pulumi_command=_pulumi_command()
+            ),
         )
         deployment = cls(project, stack, environment)
         port, admin_port = free_ports(2)

@@ -39,9 +39,8 @@ end
 LONGEST = 300
 """Seconds after which a load ends by itself, whatever becomes of the test."""
 
-PAUSE = 10
-"""Milliseconds between two requests of a connection: with 8 of these some 600 requests/s, which
-leaves the machine time for what is tested."""
+RATE = 200
+"""Requests per second, which leave the machine time for what is tested."""
 
 _SCRIPT = """
 wrk.method = "{method}"
@@ -76,18 +75,33 @@ class Load:
     """When answers other than 200 came, in seconds since the epoch."""
 
 
+def _pause(connections: int, rate: int) -> int:
+    """Milliseconds between two requests of a connection."""
+    return round(1000 * connections / rate)
+
+
 @contextmanager
 def wrk(
-    url: str, *, method: str, body: str = "", keep_alive: bool = True, connections: int = 8
+    url: str,
+    *,
+    method: str,
+    body: str = "",
+    keep_alive: bool = True,
+    connections: int = 8,
+    rate: int = RATE,
 ) -> Iterator[Load]:
-    """Send requests for as long as the block runs; the Load is filled when it ends."""
+    """Send requests for as long as the block runs; the Load is filled when it ends.
+
+    It sends at most so many requests per second, a little less as answers take their time.
+    """
     program = shutil.which("wrk")
     assert program, "wrk is missing: python3 -m toolchain --dev"
     headers = "" if keep_alive else 'wrk.headers["Connection"] = "close"'
     load = Load()
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "load.lua")
-        script.write_text(_SCRIPT.format(method=method, body=body, headers=headers, pause=PAUSE))
+        pause = _pause(connections, rate)
+        script.write_text(_SCRIPT.format(method=method, body=body, headers=headers, pause=pause))
         options = [f"-c{connections}", "-t1", f"-d{LONGEST}", "--timeout", "30s", "-s", str(script)]
         process = subprocess.Popen([program, *options, url], stdout=subprocess.PIPE, text=True)
         try:
@@ -119,7 +133,8 @@ def counted(
     quoted = ", ".join(f"[[{path}]]" for path in paths)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "counted.lua")
-        script.write_text(_COUNTED.format(paths=quoted, pause=PAUSE, requests=requests))
+        pause = _pause(threads, 2 * RATE)
+        script.write_text(_COUNTED.format(paths=quoted, pause=pause, requests=requests))
         options = [f"-c{threads}", f"-t{threads}", f"-d{LONGEST}", "--timeout", "30s", "-s"]
         process = subprocess.Popen(
             ["wrk", *options, str(script), url], stdout=subprocess.PIPE, text=True

@@ -52,7 +52,7 @@ def test_an_app_killed_under_load_costs_next_to_nothing(stack: Deployment) -> No
     app1.reload()
     started = app1.attrs["State"]["StartedAt"]
     with (
-        wrk(stack.url, method="GET") as get,
+        wrk(stack.url, method="GET", rate=400) as get,
         wrk(stack.url, method="POST", body="name=value") as post,
     ):
         kill_inside(app1)

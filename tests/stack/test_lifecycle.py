@@ -31,8 +31,8 @@ def test_direct_ports_lead_past_nginx(own_stack: Deployment) -> None:
     assert requests.get(urls["app2"], timeout=10).text == "Salam alikom, this is App2 :) "
 
 
-def test_containers_have_no_more_rights_than_they_need(stack: Deployment) -> None:
-    for container in stack.containers().values():
+def test_containers_have_no_more_rights_than_they_need(shared_stack: Deployment) -> None:
+    for container in shared_stack.containers().values():
         host = container.attrs["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
@@ -40,14 +40,14 @@ def test_containers_have_no_more_rights_than_they_need(stack: Deployment) -> Non
         _, users = container.exec_run(["id", "-u"])
         assert int(bytes(users)) > 0  # type: ignore[arg-type]
         published = [port for port in container.ports.values() if port]
-        assert bool(published) == (container.name == stack.nginx().name)
+        assert bool(published) == (container.name == shared_stack.nginx().name)
 
 
-def test_a_request_id_goes_through_and_is_logged_by_both(stack: Deployment) -> None:
+def test_a_request_id_goes_through_and_is_logged_by_both(shared_stack: Deployment) -> None:
 
-    answer = requests.get(stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=10)
+    answer = requests.get(shared_stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=10)
     assert answer.headers["X-Request-ID"] == "of-a-test"
-    logs = [container.logs() for container in stack.containers().values()]
+    logs = [container.logs() for container in shared_stack.containers().values()]
     assert sum(b"of-a-test" in log for log in logs) == 2
-    made = requests.get(stack.url, timeout=10).headers["X-Request-ID"]
+    made = requests.get(shared_stack.url, timeout=10).headers["X-Request-ID"]
     assert len(made) == 32

@@ -72,13 +72,13 @@ class Seen:
 
 
 @pytest.fixture
-def seen(stack: Deployment, browser: Browser) -> Iterator[Seen]:
+def seen(shared_stack: Deployment, browser: Browser) -> Iterator[Seen]:
     """The page, once it has shown its first reading."""
     with new_page(browser) as (page, witness):
-        url = str(stack.output("adminUrl"))
+        url = str(shared_stack.output("adminUrl"))
         page.goto(url)
         expect(page.get_by_text("Live, ")).to_be_visible()
-        yield Seen(stack, url, page, witness)
+        yield Seen(shared_stack, url, page, witness)
 
 
 def test_it_opens_quietly_and_asks_nobody_else(seen: Seen) -> None:
@@ -101,11 +101,11 @@ def test_shares_are_those_that_nginx_counts(seen: Seen) -> None:
     }
 
 
-def test_a_change_of_weights_is_shown_within_three_seconds(seen: Seen) -> None:
-    seen.stack.answers(10)
+def test_a_change_of_weights_is_shown_within_three_seconds(stack: Deployment, seen: Seen) -> None:
+    stack.answers(10)
     seen.wait_for_requests({"app1": 6, "app2": 4})
-    seen.stack.set_weights(app1=7, app2=3)
-    seen.stack.up()
+    stack.set_weights(app1=7, app2=3)
+    stack.up()
     configured = seen.page.locator("#split-apps td:nth-child(3)")
     expect(configured).to_have_text(["70.0 %", "30.0 %"], timeout=3 * SECOND)
     version = requests.get(f"{seen.url}/status.json", timeout=10).json()["route"]["version"]
@@ -130,10 +130,10 @@ def test_each_server_is_shown_with_its_state(seen: Seen) -> None:
     seen.wait_for_servers(up)
 
 
-def test_a_restart_of_nginx_is_told_and_draws_no_spike(seen: Seen) -> None:
-    seen.stack.answers(50)
+def test_a_restart_of_nginx_is_told_and_draws_no_spike(stack: Deployment, seen: Seen) -> None:
+    stack.answers(50)
     seen.wait_for_requests({"app1": 30, "app2": 20})
-    nginx = seen.stack.nginx()
+    nginx = stack.nginx()
     nginx.stop()
     try:
         expect(seen.page.get_by_role("status")).to_contain_text("old: nginx gives no fresh answer")

@@ -104,7 +104,7 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     # Thirty seconds a step are for people; the config says what a test can wait for.
     for key, value in (("stepTime", "1s"), ("interval", "1s"), ("minSamples", "1")):
         shell.run(f"{ENTER}pulumi config set --path rollout.{key} {value}")
-    with wrk(shell.url, method="GET", connections=1) as load:
+    with wrk(shell.url, method="GET", rate=50) as load:
         printed = shell.run(block_with("cp -r apps/app1 "))
     assert not load.failures
     assert "Reached app1=0,app1-next=6,app2=4" in printed

@@ -73,7 +73,7 @@ def is_back(stack: Deployment, *why: str) -> None:
 def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> None:
     began = time.monotonic()
     with (
-        wrk(stack.url, method="GET", connections=8) as load,
+        wrk(stack.url, method="GET", rate=700) as load,
         rolling(stack, *TO, "--linear", "25%/2s", "--interval", "1s", "--compare") as at_work,
     ):
         assert at_work.end() == 0, at_work.events[-3:]
@@ -99,7 +99,7 @@ def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> N
 
 def test_errors_at_a_middle_step_lead_back_at_once(stack: Deployment) -> None:
     words = (*TO, "--steps", "20,50,100", "--step-time", "8s", "--interval", "2s")
-    with wrk(stack.url, method="GET", connections=4) as load, rolling(stack, *words) as at_work:
+    with wrk(stack.url, method="GET", rate=300) as load, rolling(stack, *words) as at_work:
         at_work.wait_for("check passed", 2)
         fail(stack, every=20)
         began = time.time()
@@ -156,7 +156,7 @@ def test_metrics_that_cannot_be_read_lead_back_at_the_deadline(stack: Deployment
 
 def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
     words = (*TO, "--steps", "20,100", *QUICK)
-    with wrk(stack.url, method="GET", connections=4) as load:
+    with wrk(stack.url, method="GET", rate=100) as load:
         with rolling(stack, *words) as at_work:
             at_work.wait_for("setting", 2)
             locks = stack.folder.parent / "state" / ".pulumi" / "locks"
@@ -195,7 +195,7 @@ def killed_at_every_boundary(
 @pytest.mark.timeout(900)
 def test_killed_at_every_boundary_and_gone_on_with(stack: Deployment, tmp_path: Path) -> None:
     words = (*TO, "--steps", "20,100", "--hook", "true", *QUICK)
-    with wrk(stack.url, method="GET", connections=2) as load:
+    with wrk(stack.url, method="GET", rate=100) as load:
         found = killed_at_every_boundary(stack, tmp_path / "seen", words, ["resume"])
     assert found == [
         "save begun 1",
@@ -318,7 +318,7 @@ def test_five_healthy_ones_with_random_plans(stack: Deployment) -> None:
         )
         words = ("--to", ",".join(f"{app}={weight}" for app, weight in to.items()), *plan)
         with (
-            wrk(stack.url, method="GET", connections=1) as load,
+            wrk(stack.url, method="GET", rate=80) as load,
             rolling(stack, *words, *QUICK) as at_work,
         ):
             assert at_work.end() == 0, (before, words, at_work.events[-3:])

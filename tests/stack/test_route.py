@@ -43,8 +43,8 @@ def test_a_route_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
     assert stack.shares(100) == {"app1": 60, "app2": 40}
 
 
-def test_a_refresh_finds_nothing_where_nothing_changed(stack: Deployment) -> None:
-    refreshed = stack.stack.refresh()
+def test_a_refresh_finds_nothing_where_nothing_changed(shared_stack: Deployment) -> None:
+    refreshed = shared_stack.stack.refresh()
     assert changes(refreshed).keys() == {"same"}
 
 

@@ -10,18 +10,18 @@ APP1 = "Salam alikom, this is App1 :) "
 APP2 = "Salam alikom, this is App2 :) "
 
 
-def test_sixty_and_forty_of_a_hundred(stack: Deployment) -> None:
-    nginx = RunningNginx(stack.nginx())
+def test_sixty_and_forty_of_a_hundred(shared_stack: Deployment) -> None:
+    nginx = RunningNginx(shared_stack.nginx())
     nginx.apply(nginx.route())  # a rotation that starts anew
-    answers = stack.answers(100)
+    answers = shared_stack.answers(100)
     assert (answers.count(APP1), answers.count(APP2)) == (60, 40)
     assert (answers[:10].count(APP1), answers[:10].count(APP2)) == (6, 4)
 
 
-def test_outputs_tell_weights_and_percentages(stack: Deployment) -> None:
-    assert stack.output("weights") == {"app1": 6, "app2": 4}
-    assert stack.output("percentages") == {"app1": 60, "app2": 40}
-    assert stack.output("directUrls") == {}
+def test_outputs_tell_weights_and_percentages(shared_stack: Deployment) -> None:
+    assert shared_stack.output("weights") == {"app1": 6, "app2": 4}
+    assert shared_stack.output("percentages") == {"app1": 60, "app2": 40}
+    assert shared_stack.output("directUrls") == {}
 
 
 def test_a_change_of_weights_changes_the_route_alone(stack: Deployment) -> None:

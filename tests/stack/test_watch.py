@@ -74,10 +74,10 @@ def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
     assert watching.code == 0
 
 
-def test_a_table_on_a_terminal_and_a_clean_end(stack: Deployment) -> None:
-    with running(stack, "watch", "--interval", "0.2", terminal=True) as watching:
+def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None:
+    with running(shared_stack, "watch", "--interval", "0.2", terminal=True) as watching:
         watching.wait_for("app2", 2)
-        stack.shares(20)
+        shared_stack.shares(20)
         watching.wait_for("40.0%    40.0% ")
         watching.wait_for("1 of 1")
     assert watching.code == 0
@@ -86,7 +86,7 @@ def test_a_table_on_a_terminal_and_a_clean_end(stack: Deployment) -> None:
     assert watching.printed.count("\x1b[?25l") == watching.printed.count("\x1b[?25h") == 1
 
     # Without a terminal, and with an end of its own.
-    code, out, err = run(stack, "watch", "--interval", "0.1", "--count", "3")
+    code, out, err = run(shared_stack, "watch", "--interval", "0.1", "--count", "3")
     assert (code, err) == (0, "")
     assert out.count(" app1 ") == out.count(" app2 ") == 3
 
