@@ -101,4 +101,4 @@ lint: ## Check style and types
 .PHONY: test
 test: lint ## Check style and types, and run every test
 	@$(WITH_GO) go test -tags no_compose ./cmd/...
-	@$(WITH_ENV) $(VENV)/python -m pytest -n 3 --dist worksteal
+	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal

@@ -77,10 +77,21 @@ class Visit:
 Open = Callable[..., Visit]
 
 
+PATIENT_BY_THE_CLOCK = """
+AbortSignal.timeout = (milliseconds) => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException("too late", "TimeoutError")), milliseconds);
+  return controller.signal;
+};
+"""
+"""Playwright's clock does not know this one: on a slow machine the page would give up waiting."""
+
+
 def stop_clock(page: Page) -> None:
     """Let time stand still in a page that is not open yet."""
     page.clock.install(time=0)
     page.clock.pause_at(1)
+    page.add_init_script(PATIENT_BY_THE_CLOCK)
 
 
 @pytest.fixture
