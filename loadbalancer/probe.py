@@ -23,7 +23,7 @@ def patient(command: Sequence[str]) -> list[str]:
 
     Docker starts a healthcheck as often when a container is healthy as before, and each start
     takes some 50 ms of a processor. So once the command has succeeded, one start runs it each
-    second for ten seconds, and ends at the first failure.
+    second for ten seconds, and ends at the first failure. `benchmarks/idle.py` measures it.
 
     Args:
         command: succeeds within 5 s when the container is well.

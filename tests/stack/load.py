@@ -42,6 +42,8 @@ LONGEST = 300
 RATE = 200
 """Requests per second, which leave the machine time for what is tested."""
 
+_CONNECTIONS = 8
+
 _SCRIPT = """
 wrk.method = "{method}"
 wrk.body = [[{body}]]
@@ -87,7 +89,6 @@ def wrk(
     method: str,
     body: str = "",
     keep_alive: bool = True,
-    connections: int = 8,
     rate: int = RATE,
 ) -> Iterator[Load]:
     """Send requests for as long as the block runs; the Load is filled when it ends.
@@ -100,9 +101,17 @@ def wrk(
     load = Load()
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "load.lua")
-        pause = _pause(connections, rate)
+        pause = _pause(_CONNECTIONS, rate)
         script.write_text(_SCRIPT.format(method=method, body=body, headers=headers, pause=pause))
-        options = [f"-c{connections}", "-t1", f"-d{LONGEST}", "--timeout", "30s", "-s", str(script)]
+        options = [
+            f"-c{_CONNECTIONS}",
+            "-t1",
+            f"-d{LONGEST}",
+            "--timeout",
+            "30s",
+            "-s",
+            str(script),
+        ]
         process = subprocess.Popen([program, *options, url], stdout=subprocess.PIPE, text=True)
         try:
             yield load
