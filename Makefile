@@ -101,4 +101,6 @@ lint: ## Check style and types
 .PHONY: test
 test: lint ## Check style and types, and run every test
 	@$(WITH_GO) go test -tags no_compose ./cmd/...
-	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal
+	@# Pages apart: a browser drops its connections whenever the host gets or loses a network.
+	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal tests/page
+	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal --ignore tests/page

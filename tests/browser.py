@@ -1,14 +1,22 @@
 """Real Chromium, with the page that nginx's admin port serves opened in it."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 # A browser beside other tests may take long for what a page does at once.
 expect.set_options(timeout=20_000)
@@ -54,6 +62,22 @@ class Witness:
         page.on("console", hear)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", see)
+
+
+def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], object]) -> None:
+    """Open a page, again if `ready` fails with an error of Playwright's.
+
+    Chromium drops what it is loading whenever the host gets or loses a network, as it does with
+    every stack that another test brings up or destroys (net::ERR_NETWORK_CHANGED).
+    """
+    for _ in range(4):
+        with suppress(Error, AssertionError):
+            page.goto(url)
+            ready()
+            return
+        witness.errors.clear()
+    page.goto(url)
+    ready()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from loadbalancer.waiting import Wait
-from tests.browser import Witness, new_page, table, violations
+from tests.browser import Witness, new_page, open_until, table, violations
 from tests.page.admin import NOW, Admin, Status, app, status
 
 SECOND = 1000
@@ -25,6 +25,11 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(NOW + at, UTC).strftime("%H:%M:%S")
 
 
+def live(answer: Status) -> str:
+    """What the page says when it shows this answer, and nothing newer is due."""
+    return f"Live, {clock(answer['now'] - NOW)}"
+
+
 @dataclass
 class Visit:
     """The page, open on the stand-in of the admin port, with a clock that only the test moves."""
@@ -34,14 +39,25 @@ class Visit:
     witness: Witness
 
     def see(self, answer: Status) -> None:
-        """Let the page ask once, and get this answer."""
+        """Let the page ask, and get this answer.
+
+        It asks once, and again where that question was lost, or an earlier one still under way.
+        """
         self.admin.status = answer
-        self.page.clock.run_for(SECOND)
-        self.expect_live(answer)
+
+        def look() -> object:
+            self.page.clock.run_for(SECOND)
+            try:
+                expect(self.text("live")).to_have_text(live(answer), timeout=2 * SECOND)
+            except AssertionError as error:
+                return str(error)
+            return None
+
+        Wait(timeout=20).until("the page to show its answer", look)
 
     def expect_live(self, answer: Status) -> None:
         """Wait until the page shows this answer."""
-        expect(self.text("live")).to_have_text(f"Live, {clock(answer['now'] - NOW)}")
+        expect(self.text("live")).to_have_text(live(answer), timeout=5 * SECOND)
 
     def text(self, id_: str) -> Locator:
         """What stands under this id."""
@@ -77,13 +93,7 @@ class Visit:
 Open = Callable[..., Visit]
 
 
-PATIENT_BY_THE_CLOCK = """
-AbortSignal.timeout = (milliseconds) => {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(new DOMException("too late", "TimeoutError")), milliseconds);
-  return controller.signal;
-};
-"""
+PATIENT = "AbortSignal.timeout = () => new AbortController().signal"
 """Playwright's clock does not know this one: on a slow machine the page would give up waiting."""
 
 
@@ -91,7 +101,7 @@ def stop_clock(page: Page) -> None:
     """Let time stand still in a page that is not open yet."""
     page.clock.install(time=0)
     page.clock.pause_at(1)
-    page.add_init_script(PATIENT_BY_THE_CLOCK)
+    page.add_init_script(PATIENT)
 
 
 @pytest.fixture
@@ -104,9 +114,8 @@ def visit(browser: Browser, admin: Admin) -> Iterator[Open]:
             page, witness = cleanup.enter_context(made)
             stop_clock(page)
             admin.status = answer
-            page.goto(admin.url)
             opened = Visit(page, admin, witness)
-            opened.expect_live(answer)
+            open_until(page, witness, admin.url, lambda: opened.expect_live(answer))
             return opened
 
         yield visit
@@ -357,9 +366,10 @@ window.fetch = async (...question) => {
 
 def test_never_two_questions_at_once(browser: Browser, admin: Admin) -> None:
     admin.held.clear()
-    with new_page(browser) as (page, _):
+    with new_page(browser) as (page, witness):
         page.add_init_script(COUNTED_QUESTIONS)
-        page.goto(admin.url)
+        asks = partial(page.wait_for_function, "most > 0", timeout=5 * SECOND)
+        open_until(page, witness, admin.url, asks)
 
         def look() -> object:
             page.evaluate("null")  # lets Playwright hear of requests

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from loadbalancer.waiting import Wait
-from tests.browser import Witness, chromium, new_page, table
+from tests.browser import Witness, chromium, new_page, open_until, table
 from tests.stack.deployment import Deployment
 
 SECOND = 1000
@@ -76,8 +77,8 @@ def seen(shared_stack: Deployment, browser: Browser) -> Iterator[Seen]:
     """The page, once it has shown its first reading."""
     with new_page(browser) as (page, witness):
         url = str(shared_stack.output("adminUrl"))
-        page.goto(url)
-        expect(page.get_by_text("Live, ")).to_be_visible()
+        live = expect(page.get_by_text("Live, "))
+        open_until(page, witness, url, partial(live.to_be_visible, timeout=5 * SECOND))
         yield Seen(shared_stack, url, page, witness)
 
 
