@@ -156,7 +156,7 @@ def test_metrics_that_cannot_be_read_lead_back_at_the_deadline(stack: Deployment
 
 def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
     words = (*TO, "--steps", "20,100", *QUICK)
-    with wrk(stack.url, method="GET", rate=100) as load:
+    with wrk(stack.url, method="GET") as load:
         with rolling(stack, *words) as at_work:
             at_work.wait_for("setting", 2)
             locks = stack.folder.parent / "state" / ".pulumi" / "locks"
@@ -195,7 +195,7 @@ def killed_at_every_boundary(
 @pytest.mark.timeout(900)
 def test_killed_at_every_boundary_and_gone_on_with(stack: Deployment, tmp_path: Path) -> None:
     words = (*TO, "--steps", "20,100", "--hook", "true", *QUICK)
-    with wrk(stack.url, method="GET", rate=100) as load:
+    with wrk(stack.url, method="GET") as load:
         found = killed_at_every_boundary(stack, tmp_path / "seen", words, ["resume"])
     assert found == [
         "save begun 1",
