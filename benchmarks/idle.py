@@ -7,6 +7,7 @@ seconds how busy the host's processors are. Each kind runs alone, twice, in the 
 a. Figures are in seconds of a processor per second; nothing else should run meanwhile.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ KINDS: dict[str, Sequence[str]] = {
     "patient": patient(_QUESTION),
     "docker": ("CMD", *_QUESTION),
 }
-_HERTZ = 100
+_HERTZ = os.sysconf("SC_CLK_TCK")
 
 
 def busy() -> float:
@@ -56,7 +57,7 @@ def idle(client: docker.DockerClient, count: int, tests: Sequence[str]) -> Itera
         yield
 
 
-def main(count: int, seconds: int) -> None:
+def main(count: int = 10, seconds: int = 20) -> None:
     """Measure, and print a line for each kind."""
     client = engine.connect()
     used = dict.fromkeys(KINDS, 0.0)
@@ -72,4 +73,4 @@ def main(count: int, seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in sys.argv[1:3] or ("10", "20")))
+    main(*map(int, sys.argv[1:3]))

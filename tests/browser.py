@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,14 +70,15 @@ def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], objec
     Chromium drops what it is loading whenever the host gets or loses a network, as it does with
     every stack that another test brings up or destroys (net::ERR_NETWORK_CHANGED).
     """
-    for _ in range(4):
-        with suppress(Error, AssertionError):
+    for left in reversed(range(5)):
+        try:
             page.goto(url)
             ready()
             return
+        except (Error, AssertionError):
+            if not left:
+                raise
         witness.errors.clear()
-    page.goto(url)
-    ready()
 
 
 @contextmanager

@@ -93,15 +93,10 @@ class Visit:
 Open = Callable[..., Visit]
 
 
-PATIENT = "AbortSignal.timeout = () => new AbortController().signal"
-"""Playwright's clock does not know this one: on a slow machine the page would give up waiting."""
-
-
 def stop_clock(page: Page) -> None:
     """Let time stand still in a page that is not open yet."""
     page.clock.install(time=0)
     page.clock.pause_at(1)
-    page.add_init_script(PATIENT)
 
 
 @pytest.fixture
