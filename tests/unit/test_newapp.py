@@ -12,7 +12,9 @@ from loadbalancer.config.problems import ConfigError
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of apps/ to write into."""
-    return Path(shutil.copytree("apps", tmp_path / "apps"))
+    # Another process may be writing bytecode there.
+    left_out = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree("apps", tmp_path / "apps", ignore=left_out))
 
 
 def test_a_new_app_is_one_python_file_and_its_requirements(folder: Path) -> None:

@@ -285,8 +285,10 @@ def test_pulumi_runs_to_its_end_whatever_becomes_of_us(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="bad"):
         detached.run(["say", "3"], str(tmp_path), {})
     # Ended as by a terminal that goes, it goes on.
-    begun, ended = tmp_path / "begun", tmp_path / "ended"
-    program.write_text(f"#!/bin/sh\ntouch {begun}\nsleep 1\necho said\ntouch {ended}\n")
+    begun, go, ended = tmp_path / "begun", tmp_path / "go", tmp_path / "ended"
+    # Until it is told, but not for ever, should this test fail before that.
+    waits = f"for _ in $(seq 2400); do [ ! -e {go} ] || break; sleep 0.05; done"
+    program.write_text(f"#!/bin/sh\ntouch {begun}\n{waits}\necho said\ntouch {ended}\n")
     code = (
         "import sys; from loadbalancer.rollout.detached import Detached\n"
         "one = Detached.__new__(Detached); one.command = sys.argv[1]\n"
@@ -295,11 +297,12 @@ def test_pulumi_runs_to_its_end_whatever_becomes_of_us(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(program), str(tmp_path)], start_new_session=True
     )
-    patience = Wait(20, 0.02)
+    patience = Wait(60, 0.02)
     patience.until("a begin", lambda: None if begun.exists() else "none")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not ended.exists()
+    go.touch()
     patience.until("an end", lambda: None if ended.exists() else "none")
 
 

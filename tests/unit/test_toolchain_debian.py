@@ -80,7 +80,6 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         fake(folder, name, "")
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     monkeypatch.setattr(debian, "LOCK_INTERVAL", 0.01)
-    monkeypatch.setattr(debian, "LOCK_TIMEOUT", 5.0)
     return folder
 
 
