@@ -1,11 +1,13 @@
 """Serve the ``app`` of app.py: ``python -m _server`` in the app's folder."""
 
+import os
 import signal
-import sys
 
 
 def _leave(*_: object) -> None:
-    sys.exit(0)
+    # At once, and not by an exception: where a signal meets one of the import system's callbacks,
+    # Python drops what that raises, and the signal would be lost after all.
+    os._exit(0)
 
 
 if __name__ == "__main__":
