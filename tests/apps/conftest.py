@@ -15,8 +15,10 @@ from tests.apps.containers import APPS, App
 Run = Callable[..., App]
 Build = Callable[..., str]
 
-# An app that can be made to wait, as an app developer would write it: one file.
+# An app that can be made to wait, as an app developer would write it: one file. It notes each
+# request that has reached it, and answers some only when it is let go.
 SLOW_APP = """
+import os
 import time
 
 from flask import Flask, Response, request
@@ -27,7 +29,13 @@ app = Flask(__name__)
 @app.before_request
 def asked():
     if request.path != "/healthz":
-        open("/tmp/asked", "a").close()
+        with open("/tmp/asked", "a") as file:
+            file.write(request.path + "\\n")
+
+
+def wait_until_let_go():
+    while not os.path.exists("/tmp/let-go"):
+        time.sleep(0.02)
 
 
 @app.get("/")
@@ -38,6 +46,7 @@ def greeting():
 @app.get("/wait/<float:seconds>")
 def wait(seconds):
     time.sleep(seconds)
+    wait_until_let_go()
     return "waited"
 
 
@@ -45,8 +54,9 @@ def wait(seconds):
 def stream(pieces):
     def produce():
         for number in range(pieces):
-            time.sleep(0.2)
             yield f"{number}\\n"
+            if number == pieces // 2:
+                wait_until_let_go()
 
     return Response(produce(), mimetype="text/plain")
 
@@ -65,7 +75,7 @@ def fails():
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
     """The engine; tests that need one fail without it."""
-    client = docker.from_env(timeout=120)
+    client = docker.from_env(timeout=containers.SILENCE)
     try:
         yield client
     finally:
@@ -83,9 +93,9 @@ def build(client: docker.DockerClient, python_image: str) -> Iterator[Build]:
     """Build an app with the shared form; the image is removed at the end."""
     with ExitStack() as cleanup:
 
-        def build(app: str, folder: Path = APPS) -> str:
+        def build(app: str, folder: Path = APPS, **options: Any) -> str:
             arguments = {"APP": app, "PYTHON_IMAGE": python_image}
-            name = containers.build(client, folder, arguments)
+            name = containers.build(client, folder, arguments, **options)
             cleanup.callback(client.images.remove, name, force=True)
             return name
 

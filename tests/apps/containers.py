@@ -1,12 +1,13 @@
 """Images and containers of the apps, as tests need them."""
 
 import contextlib
+import http.client
 import io
 import json
 import os
 import secrets
+import socket
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,21 @@ import docker.types
 import requests
 from docker.models.containers import Container
 
+from loadbalancer.waiting import Wait, WaitTimeoutError
+
 APPS = Path(__file__).resolve().parents[2] / "apps"
 PORT = 5001
 PROBE = ["bash", "/srv/_server/probe.sh"]
 USER = "10001:10001"
 MEMORY = "256m"
-# What must exit within the time of grace gets it, and this for Docker itself.
-EXIT_SECONDS = 60
+SILENCE = 300
+"""Seconds that Docker may take over one thing, such as a step of a build."""
+
+PATIENCE = 120.0
+"""Seconds to wait for what a test has seen to; it costs nothing where things go well."""
+
+GRACE = 3600
+"""Seconds of the app's time of grace: what exits at its end only does not within PATIENCE."""
 
 
 def python_image(client: docker.DockerClient) -> str:
@@ -38,12 +47,14 @@ def python_image(client: docker.DockerClient) -> str:
     return "python:3.14-slim"
 
 
-def build(client: docker.DockerClient, context: Path, arguments: Mapping[str, str]) -> str:
+def build(
+    client: docker.DockerClient, context: Path, arguments: Mapping[str, str], **options: Any
+) -> str:
     """Build an image and return its name, its own; raise BuildError with the log's end."""
     name = f"test-apps:{secrets.token_hex(6)}"
     try:
         client.images.build(
-            path=str(context), tag=name, rm=True, forcerm=True, buildargs=dict(arguments)
+            path=str(context), tag=name, rm=True, forcerm=True, buildargs=dict(arguments), **options
         )
     except docker.errors.BuildError as error:
         log = "".join(str(step.get("stream", "")) for step in error.build_log)
@@ -72,7 +83,7 @@ class App:
 
     def get(self, path: str, **arguments: Any) -> requests.Response:
         """Ask, on a connection of the session."""
-        arguments.setdefault("timeout", 10)
+        arguments.setdefault("timeout", PATIENCE)
         return self.session.get(self.url(path), **arguments)
 
     def probe(self) -> int:
@@ -82,11 +93,20 @@ class App:
     def run(self, *command: str) -> tuple[int, str]:
         """Run a program inside; return its exit code and what it wrote."""
         code, output = self.container.exec_run(list(command))
-        return int(code or 0), bytes(output).decode() if isinstance(output, bytes) else ""
+        assert code is not None, f"{command} was cut off with its container"
+        return int(code), bytes(output).decode() if isinstance(output, bytes) else ""
 
-    def wait_until_healthy(self, timeout: float = 20) -> None:
+    def wait_until_healthy(self) -> None:
         """Wait for the probe; the error shows the log."""
-        wait_for(lambda: self.probe() == 0, "a healthy probe", timeout, self.text_log)
+        wait_for(lambda: self.probe() == 0, "a healthy probe", self.text_log)
+
+    def wait_until_listening(self) -> None:
+        """Wait until something inside takes connections on the port."""
+        wait_for(self.listens, "a listener", self.text_log)
+
+    def listens(self) -> bool:
+        """Tell whether something inside takes connections on the port."""
+        return self.run("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{self.port}")[0] == 0
 
     def text_log(self) -> str:
         """Return both streams of the log."""
@@ -97,42 +117,65 @@ class App:
         lines = self.container.logs(stdout=True, stderr=False).decode().splitlines()
         return [json.loads(line) for line in lines]
 
-    def stop(self) -> float:
-        """Send SIGTERM and wait for the exit; return how long it took, in seconds."""
-        started = time.monotonic()
-        self.container.kill("SIGTERM")
-        self.container.wait(timeout=EXIT_SECONDS)
-        return time.monotonic() - started
+    def wait_until_recorded(self, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until so many requests are in the log, which lags; return all that it has."""
+        wait_for(lambda: len(self.records()) >= count, "request log", self.text_log)
+        return self.records()
 
-    @property
-    def exit_code(self) -> int:
-        """The exit code, after the exit."""
-        self.container.reload()
-        code: int = self.container.attrs["State"]["ExitCode"]
+    def wait_until_asked(self, count: int = 1) -> None:
+        """Wait until so many requests have reached the app that can be made to wait."""
+
+        def asked() -> int:
+            return len(self.run("cat", "/tmp/asked")[1].splitlines())  # noqa: S108
+
+        wait_for(lambda: asked() >= count, "request", self.text_log)
+
+    def let_go(self) -> None:
+        """Let the app that can be made to wait answer what it has."""
+        assert self.run("touch", "/tmp/let-go")[0] == 0  # noqa: S108
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.container.kill("SIGTERM")
+
+    def wait_for_exit(self) -> int:
+        """Wait for the exit, and return its code; it comes long before the end of GRACE."""
+        code: int = self.container.wait(timeout=PATIENCE)["StatusCode"]
         return code
+
+    def stop(self) -> int:
+        """Send SIGTERM and wait for the exit; return its code."""
+        self.terminate()
+        return self.wait_for_exit()
 
 
 def wait_for(
-    condition: Callable[[], bool],
-    what: str,
-    timeout: float,
-    last_seen: Callable[[], str] = lambda: "",
+    condition: Callable[[], bool], what: str, last_seen: Callable[[], str] = lambda: ""
 ) -> None:
     """Poll a condition; docker.errors.APIError counts as not yet."""
-    deadline = time.monotonic() + timeout
-    while True:
-        with contextlib.suppress(docker.errors.APIError):
-            if condition():
-                return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no {what} within {timeout} s; last seen:\n{last_seen()}")
-        time.sleep(0.05)
+    wait = Wait(timeout=PATIENCE, forgives=(docker.errors.APIError,))
+    try:
+        wait.until(what, lambda: None if condition() else "not yet")
+    except WaitTimeoutError as error:
+        raise TimeoutError(f"{error}\n{last_seen()}") from error
+
+
+def answer_on(connection: socket.socket) -> tuple[int, bytes]:
+    """Read a whole answer, however many pieces it comes in; return its status and body."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, answer.read()
 
 
 @contextlib.contextmanager
 def created(client: docker.DockerClient, image: str, **arguments: Any) -> Iterator[App]:
     """Run an image as the stack does, and remove the container at the end."""
-    environment = {"PORT": str(PORT), "APP": "app1", **arguments.pop("environment", {})}
+    environment = {
+        "PORT": str(PORT),
+        "APP": "app1",
+        "GRACE_SECONDS": str(GRACE),
+        **arguments.pop("environment", {}),
+    }
     container = client.containers.create(
         image,
         environment=environment,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.apps import containers
 from tests.apps.conftest import Build, Run
-from tests.apps.containers import App, read_from, wait_for
+from tests.apps.containers import PATIENCE, App, read_from, wait_for
 
 TMP = "/tmp"  # noqa: S108  the container's own
 
@@ -43,7 +43,7 @@ def test_the_image_names_its_user_by_number(client: docker.DockerClient, image: 
 def test_memory_is_enough_under_load(slow: App) -> None:
     body = b"x" * 1_000_000
     for _ in range(50):
-        assert slow.session.post(slow.url("/length"), data=body, timeout=10).text == "1000000"
+        assert slow.session.post(slow.url("/length"), data=body, timeout=PATIENCE).text == "1000000"
     stats: Any = slow.container.stats(stream=False)
     assert stats["memory_stats"]["usage"] < 200 * 1024 * 1024
     slow.container.reload()
@@ -67,12 +67,14 @@ def test_no_build_leftovers_are_in_the_image(start: Run, image: str) -> None:
 
 
 def test_apps_with_equal_requirements_share_all_layers_but_the_last(
-    client: docker.DockerClient, build: Build, image: str, slow_image: str
+    client: docker.DockerClient, build: Build, image: str, apps_folder: Path
 ) -> None:
-    layers = [
-        client.images.get(name).attrs["RootFS"]["Layers"]
-        for name in (image, build("app2"), slow_image)
+    # What app1 was built from, and not what another worker may be building meanwhile.
+    others = [
+        build("app2", cache_from=[image]),
+        build("app3", apps_folder, cache_from=[image]),
     ]
+    layers = [client.images.get(name).attrs["RootFS"]["Layers"] for name in (image, *others)]
     assert layers[0][:-1] == layers[1][:-1] == layers[2][:-1]
     assert len({each[-1] for each in layers}) == 3
 
@@ -145,13 +147,14 @@ def test_an_app_that_cannot_start_says_why_and_exits(  # noqa: PLR0917
     shutil.copytree(apps_folder, folder)
     (folder / "app3" / "app.py").write_text(code)
     app = start(build("app3", folder), healthy=False)
-    assert app.container.wait(timeout=20)["StatusCode"] == 1
-    assert message in app.text_log()
+    assert app.wait_for_exit() == 1
+    wait_for(lambda: message in app.text_log(), "message", app.text_log)
 
 
 def test_a_bad_setting_is_named_and_ends_the_start(start: Run, image: str) -> None:
     app = start(image, healthy=False, environment={"PORT": "http", "THREADS": "0"})
-    assert app.container.wait(timeout=20)["StatusCode"] == 1
+    assert app.wait_for_exit() == 1
+    wait_for(lambda: "THREADS" in app.text_log(), "message", app.text_log)
     log = app.text_log()
     assert "PORT: 'http' is not a whole number from 1 to 65535." in log
     assert "THREADS: '0'" in log
@@ -170,7 +173,7 @@ def test_dockers_own_healthcheck_goes_green(start: Run, image: str) -> None:
         app.container.reload()
         return json.dumps(app.container.attrs["State"]["Health"])
 
-    wait_for(lambda: '"Status": "healthy"' in health(), "healthy state", 20, health)
+    wait_for(lambda: '"Status": "healthy"' in health(), "healthy state", health)
 
 
 @pytest.fixture
@@ -192,10 +195,10 @@ def own_image(client: docker.DockerClient, python_image: str, tmp_path: Path) ->
 
 
 def test_an_app_with_its_own_dockerfile_needs_nothing_of_the_shared_form(
-    start: Run, own_image: str
+    own_image: str, start: Run
 ) -> None:
     app = start(own_image, healthy=False)
-    wait_for(lambda: app.run("ls", "/www")[0] == 0, "a container", 5)
+    wait_for(lambda: app.run("ls", "/www")[0] == 0, "a container")
     assert app.run("ls", "/srv/_server")[0] != 0
 
     def page() -> bool:
@@ -204,4 +207,4 @@ def test_an_app_with_its_own_dockerfile_needs_nothing_of_the_shared_form(
         except OSError:
             return False
 
-    wait_for(page, "a page", 10, app.text_log)
+    wait_for(page, "a page", app.text_log)
