@@ -17,6 +17,9 @@ BIN = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "bin"
 TIMEOUT = 300.0
 """Seconds for one command of the CLI."""
 
+PATIENCE = 120.0
+"""Seconds to wait for what a test has seen to; it costs nothing where things go well."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -114,12 +117,12 @@ def running(parent: int) -> dict[int, str]:
             continue
         try:
             status = (process / "stat").read_text().rpartition(") ")[2].split()
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ")
         except OSError:
             continue  # gone since
         if status[0] != "Z":
             children.setdefault(int(status[1]), []).append(int(process.name))
-            commands[int(process.name)] = command
+            commands[int(process.name)] = words.decode(errors="replace").strip()
     below: dict[int, str] = {}
     queue = [parent]
     while queue:
@@ -142,7 +145,7 @@ def still_alive(processes: dict[int, str]) -> dict[int, str]:
     return alive
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Wait for a condition, and say whether it came in time."""
     deadline = time.monotonic() + seconds
     while not condition():

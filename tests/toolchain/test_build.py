@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toolchain.pulumiproject import wait_until
+from tests.toolchain.pulumiproject import PATIENCE, wait_until
 from toolchain import build
 from toolchain.build import BuildError, build_programs
 
@@ -32,7 +32,7 @@ case "$1 $2" in
     if [ -e {folder}/slow ]; then
         mkdir "$GOTMPDIR/work"
         touch {folder}/building
-        sleep 60
+        sleep 600
     fi
     echo a >&2; echo b >&2
     while [ "$1" != -o ]; do shift; done
@@ -129,11 +129,11 @@ def test_interruption_leaves_nothing_half_made(go: Path, tmp_path: Path) -> None
         process_group=0,
     )
     try:
-        assert wait_until(go.with_name("building").exists, 30)
+        assert wait_until(go.with_name("building").exists)
         assert list(temporary.glob("*/work"))
         # Ctrl-C of a terminal goes to the whole group.
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) != 0
+        assert process.wait(PATIENCE) != 0
     finally:
         process.kill()
         process.wait()

@@ -20,7 +20,7 @@ def toolchain(*arguments: str, **environ: str) -> subprocess.CompletedProcess[st
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -67,8 +67,10 @@ def test_a_kill_or_a_closed_terminal_is_an_interruption(
     number: signal.Signals, handler: signal.Handlers, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_everything", lambda **_: signal.raise_signal(number))
-    before = signal.signal(number, handler)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(number, handler)
     try:
         assert cli.main([]) == code
     finally:
-        signal.signal(number, before)
+        for each, had in before.items():
+            signal.signal(each, had)

