@@ -18,8 +18,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-# A browser beside other tests may take long for what a page does at once.
-expect.set_options(timeout=20_000)
+PATIENCE = 60_000
+"""Milliseconds: a browser beside other tests may take long for what a page does at once."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -32,7 +34,9 @@ def chromium() -> Iterator[Browser]:
     assert program, "chromium is missing: python3 -m toolchain --dev"
     with sync_playwright() as playwright:
         # Its sandbox needs more rights than a container or root gives it.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"], timeout=2 * PATIENCE
+        )
         try:
             yield browser
         finally:
@@ -68,9 +72,12 @@ def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], objec
     """Open a page, again if `ready` fails with an error of Playwright's.
 
     Chromium drops what it is loading whenever the host gets or loses a network, as it does with
-    every stack that another test brings up or destroys (net::ERR_NETWORK_CHANGED).
+    every stack that another test brings up or destroys (net::ERR_NETWORK_CHANGED). What the
+    witness has heard is of the last opening alone.
     """
     for left in reversed(range(5)):
+        page.goto("about:blank")  # where nothing goes on that could complain any more
+        witness.errors.clear()
         try:
             page.goto(url)
             ready()
@@ -78,13 +85,13 @@ def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], objec
         except (Error, AssertionError):
             if not left:
                 raise
-        witness.errors.clear()
 
 
 @contextmanager
 def new_page(browser: Browser, **options: Any) -> Iterator[tuple[Page, Witness]]:
     """Make a page in a profile of its own; `options` are those of Playwright's contexts."""
     context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
     try:
         page, witness = context.new_page(), Witness()
         witness.watch(page)
