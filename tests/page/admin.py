@@ -95,7 +95,7 @@ class Admin:
                 return 404, "text/plain", b"not found\n"
             return 200, TYPES[file.suffix], file.read_bytes()
         self.asked += 1
-        self.held.wait(30)
+        self.held.wait()
         if self.broken:
             return 500, "text/plain", b"broken\n"
         return 200, "application/json", json.dumps(self.status).encode()

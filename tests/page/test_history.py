@@ -23,7 +23,7 @@ const [spans, last] = [m.spans(readings), readings.at(-1)];
 @pytest.fixture(scope="module")
 def run(browser: Browser) -> Iterator[Run]:
     """Run the body of a function of a module `m` of the page, with named arguments."""
-    with serving() as admin, new_page(browser) as (page, _):
+    with serving() as admin, new_page(browser, timezone_id="UTC") as (page, _):
         page.goto(f"{admin.url}icon.svg")
 
         def run(file: str, body: str, **arguments: Any) -> Any:
@@ -129,7 +129,9 @@ def test_a_long_absence_is_a_gap(run: Run) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     events=st.lists(
@@ -151,7 +153,8 @@ def test_no_point_is_above_the_fastest_real_second(
         counter = (0 if restarted else counter) + int(seconds * each)
         statuses.append(status(app("app1", requests=counter), at=at))
     fastest = max(each for _, each, _ in events)
-    assert all(0 <= found <= fastest * (1 + 1e-6) for found in rates(run, statuses))
+    # So long after 1970 a float is right to a quarter of a microsecond, which of 0.05 s is 5e-6.
+    assert all(0 <= found <= fastest * (1 + 1e-5) for found in rates(run, statuses))
 
 
 def test_only_codes_from_500_are_errors(run: Run) -> None:
