@@ -114,14 +114,14 @@ def admin_port() -> Iterator[AdminPort]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path == "/metrics"
+            found, body = self.path == "/metrics", port.body  # which a test may change meanwhile
             self.send_response(port.code if found else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             if port.location:
                 self.send_header("Location", port.location)
-            self.send_header("Content-Length", str(len(port.body)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(port.body)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Keep the test's output clean."""
