@@ -1,6 +1,7 @@
 """An ephemeral stack: the project copied to a folder of its own, with a backend of its own."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +26,40 @@ PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "loadbalancer", "apps", "nginx")
 
 
+_FIRST_PORT, _END_OF_PORTS = 20_000, 32_000
+"""Below the range from which the system takes a port for a connection (Linux: from 32768)."""
+
+
+def _own_ports() -> Iterator[int]:
+    """Go round the ports that are for this process and not for the other workers of pytest."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = range(_FIRST_PORT + worker, _END_OF_PORTS, workers)
+    # Another run of the tests on this host most likely begins elsewhere.
+    start = secrets.randbelow(len(own))
+    return cycle((*own[start:], *own[:start]))
+
+
+_PORTS = _own_ports()
+
+
 def free_ports(count: int) -> list[int]:
-    """Find ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Find ports of 127.0.0.1 that nobody listens on, nor will until the caller does.
+
+    Some seconds go by before a container has the port. Meanwhile neither a connection of this host
+    nor another test is given it.
+    """
+    free = (port for port in _PORTS if _is_free(port))
+    return [next(free) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @cache
@@ -152,7 +178,7 @@ class Deployment:
         with requests.Session() as session:
             url, bodies = self.url, []
             for _ in range(count):
-                answer = session.get(url, timeout=10)
+                answer = session.get(url, timeout=60)
                 answer.raise_for_status()
                 bodies.append(answer.text)
         return bodies
@@ -187,7 +213,8 @@ class Deployment:
         client = engine.connect()
         found = orphans.find(client, "loadbalancer", self.stack.name, known=())
         labelled = [f"{orphan.kind} {orphan.name}" for orphan in found]
-        tags = [tag for image in client.images.list() for tag in image.tags]
+        # As the engine lists them: to look at one again fails where another test has removed it.
+        tags = [tag for image in client.api.images() for tag in image["RepoTags"] or ()]
         return labelled + [tag for tag in tags if self.stack.name in tag]
 
     def remove(self) -> None:
