@@ -10,6 +10,10 @@ from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 
+LOST = 16
+"""How many POSTs an app may take with it. There are eight connections: it has a request of each at
+most when it dies, and may take one more of each before nobody listens."""
+
 
 def kill_inside(container: Container) -> None:
     """End every process in a container at once, as the kernel would."""
@@ -25,7 +29,7 @@ def wait_until_back(container: Container, started: str) -> None:
         back = state["StartedAt"] != started and state["Health"]["Status"] == "healthy"
         return None if back else state["Status"]
 
-    Wait(30, 0.1).until("Docker to start the app again", look)
+    Wait(300, 0.1).until("Docker to start the app again", look)
 
 
 def wait_until_shared(stack: Deployment) -> None:
@@ -35,7 +39,7 @@ def wait_until_shared(stack: Deployment) -> None:
         seen = stack.shares(10)
         return None if seen == {"app1": 6, "app2": 4} else seen
 
-    Wait(30, 0.2).until("both apps to get their shares", look)
+    Wait(300, 0.2).until("both apps to get their shares", look)
 
 
 def posts(container: Container) -> list[str]:
@@ -57,11 +61,8 @@ def test_an_app_killed_under_load_costs_next_to_nothing(stack: Deployment) -> No
     ):
         kill_inside(app1)
         wait_until_back(app1, started)
-    total = get.requests + post.requests
-    failed = [*get.failed_at, *post.failed_at]
-    assert len(failed) <= total / 100
-    assert not failed or max(failed) - min(failed) <= 1
     assert get.failures == []
+    assert len(post.failures) <= LOST
     logged = Counter(posts(app1) + posts(app2))
     assert logged
     assert set(logged.values()) == {1}
@@ -70,10 +71,11 @@ def test_an_app_killed_under_load_costs_next_to_nothing(stack: Deployment) -> No
 
 def test_all_apps_down_is_a_page_with_the_request_id(stack: Deployment) -> None:
     apps = [c for name, c in stack.containers().items() if "-nginx-" not in name]
+    started = [app.attrs["State"]["StartedAt"] for app in apps]
     for app in apps:
         app.stop(timeout=5)
     try:
-        answer = requests.get(stack.url, headers={"X-Request-ID": "lost"}, timeout=20)
+        answer = requests.get(stack.url, headers={"X-Request-ID": "lost"}, timeout=60)
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
         assert answer.headers["X-Request-ID"] == "lost"
@@ -82,12 +84,15 @@ def test_all_apps_down_is_a_page_with_the_request_id(stack: Deployment) -> None:
     finally:
         for app in apps:
             app.start()
+    for app, before in zip(apps, started, strict=True):
+        wait_until_back(app, before)
 
     def answers() -> object:
-        status = requests.get(stack.url, timeout=20).status_code
+        status = requests.get(stack.url, timeout=60).status_code
         return None if status == 200 else status
 
-    Wait(30, 0.2).until("the apps to be found again", answers)
+    Wait(300, 0.2).until("the apps to be found again", answers)
+    wait_until_shared(stack)
 
 
 def test_a_container_that_comes_back_elsewhere_is_found(stack: Deployment) -> None:
@@ -96,14 +101,16 @@ def test_a_container_that_comes_back_elsewhere_is_found(stack: Deployment) -> No
     (network,) = app1.attrs["NetworkSettings"]["Networks"]
     client = app1.client
     assert client is not None
+    started = app1.attrs["State"]["StartedAt"]
     before = app1.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
     app1.stop(timeout=5)
-    taker = client.containers.create(app1.attrs["Image"], ["sleep", "60"], network=network)
+    taker = client.containers.create(app1.attrs["Image"], ["sleep", "infinity"], network=network)
     try:
         taker.start()  # takes the address that is free now
         app1.start()
         app1.reload()
         assert app1.attrs["NetworkSettings"]["Networks"][network]["IPAddress"] != before
+        wait_until_back(app1, started)
         wait_until_shared(stack)
     finally:
         taker.remove(force=True)

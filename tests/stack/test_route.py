@@ -10,19 +10,26 @@ from loadbalancer.running_nginx import ROUTE_FOLDER, RouteError, RunningNginx
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
 
-FIVE = Wait(timeout=5, interval=0.05)
-
 
 def edit_by_hand(stack: Deployment, text: str) -> None:
-    """Write a route into nginx's volume past the product's own code, and reload."""
+    """Write a route into nginx's volume past the product's own code, and have nginx reload it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo("route.conf")
         entry.size = len(text.encode())
         archive.addfile(entry, io.BytesIO(text.encode()))
     nginx = stack.nginx()
+    running = RunningNginx(nginx)
+    old_workers = set(running.workers())
     nginx.put_archive(ROUTE_FOLDER, buffer.getvalue())
     nginx.kill("HUP")
+
+    # A reload that came late would have the rotation begin anew in the middle of something else.
+    def look() -> object:
+        workers = set(running.workers())
+        return None if workers and not workers & old_workers else f"only workers {workers}"
+
+    Wait(120, 0.1).until("nginx to reload", look)
 
 
 def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
@@ -60,7 +67,7 @@ def test_a_refresh_finds_nothing_where_nothing_changed(shared_stack: Deployment)
 def test_a_route_that_nginx_refuses_leaves_the_old_one(
     stack: Deployment, good: str, bad: str, message: str
 ) -> None:
-    nginx = RunningNginx(stack.nginx(), FIVE)
+    nginx = RunningNginx(stack.nginx())
     before = nginx.route()
     with pytest.raises(RouteError, match=message):
         nginx.apply(before.replace(good, bad, 1))
