@@ -1,5 +1,6 @@
 """Verbs of the command line on a stack: run to their end, or until Ctrl-C with what they print."""
 
+import codecs
 import os
 import pty
 import signal
@@ -8,13 +9,13 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
 
-PATIENCE = Wait(timeout=60, interval=0.05)
+PATIENCE = Wait(timeout=300, interval=0.05)
 """A verb starts Python and Pulumi, which takes seconds on a busy machine."""
 
 
@@ -28,16 +29,20 @@ def run(stack: Deployment, *verb: str) -> tuple[int, str, str]:
     """Run a verb to its end; returns its exit code, what it printed, and its errors."""
     command = _command(stack, verb)
     process = stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=500)
     return process.returncode, out, err
 
 
 @dataclass
 class Running:
-    """A verb that runs. `code` is its exit code, once it has ended."""
+    """A verb that runs. `code` is its exit code, once it has ended.
+
+    `complete` says that it has ended and that everything it printed has been taken.
+    """
 
     process: "subprocess.Popen[str]"
     printed: str = ""
+    complete: bool = False
     code: int | None = None
 
     @property
@@ -47,21 +52,22 @@ class Running:
 
     def take(self, file: int) -> None:
         """Take what is printed, until there is no more."""
-        while True:
-            try:
-                text = os.read(file, 65536)
-            except OSError:  # how a terminal ends
-                return
-            if not text:
-                return
-            self.printed += text.decode()
+        # What is there to be read may end in the middle of a character.
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        with suppress(OSError):  # how a terminal ends
+            while read := os.read(file, 65536):
+                self.printed += decoder.decode(read)
+        self.complete = True
 
     def wait_for(self, text: str, count: int = 1) -> None:
         """Wait until a text was printed, so many times."""
 
         def look() -> object:
-            assert self.process.poll() is None, self.printed
-            return None if self.printed.count(text) >= count else self.printed[-3000:]
+            complete = self.complete
+            if self.printed.count(text) >= count:
+                return None
+            assert not complete, self.printed
+            return self.printed[-3000:]
 
         PATIENCE.until(f"{text!r} to be printed", look)
 
@@ -82,7 +88,7 @@ def running(stack: Deployment, *verb: str, terminal: bool = False) -> Iterator[R
     try:
         yield found
         process.send_signal(signal.SIGINT)
-        found.code = process.wait(timeout=30)
+        found.code = process.wait(timeout=300)
     finally:
         process.kill()
         process.wait()
