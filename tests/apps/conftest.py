@@ -96,7 +96,7 @@ def build(client: docker.DockerClient, python_image: str) -> Iterator[Build]:
         def build(app: str, folder: Path = APPS, **options: Any) -> str:
             arguments = {"APP": app, "PYTHON_IMAGE": python_image}
             name = containers.build(client, folder, arguments, **options)
-            cleanup.callback(client.images.remove, name, force=True)
+            cleanup.callback(containers.remove_image, client, name)
             return name
 
         yield build

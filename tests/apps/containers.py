@@ -29,6 +29,10 @@ MEMORY = "256m"
 SILENCE = 300
 """Seconds that Docker may take over one thing, such as a step of a build."""
 
+LAYER_GONE = ("failed to get digest", "unknown parent image ID", "No such image")
+"""What Docker says where a build goes on from a layer of its cache, and another worker just then
+removes the last image that has it."""
+
 PATIENCE = 120.0
 """Seconds to wait for what a test has seen to; it costs nothing where things go well."""
 
@@ -52,14 +56,36 @@ def build(
 ) -> str:
     """Build an image and return its name, its own; raise BuildError with the log's end."""
     name = f"test-apps:{secrets.token_hex(6)}"
-    try:
-        client.images.build(
-            path=str(context), tag=name, rm=True, forcerm=True, buildargs=dict(arguments), **options
-        )
-    except docker.errors.BuildError as error:
-        log = "".join(str(step.get("stream", "")) for step in error.build_log)
-        raise docker.errors.BuildError(f"{error.msg}\n{log[-3000:]}", iter(())) from error
+
+    def look() -> str | None:
+        try:
+            client.images.build(
+                path=str(context),
+                tag=name,
+                rm=True,
+                forcerm=True,
+                buildargs=dict(arguments),
+                **options,
+            )
+        except docker.errors.BuildError as error:
+            if any(text in error.msg for text in LAYER_GONE):
+                return str(error.msg)
+            log = "".join(str(step.get("stream", "")) for step in error.build_log)
+            raise docker.errors.BuildError(f"{error.msg}\n{log[-3000:]}", iter(())) from error
+        return None
+
+    Wait(timeout=SILENCE).until("a build on layers that nobody removes meanwhile", look)
     return name
+
+
+def remove_image(client: docker.DockerClient, name: str) -> None:
+    """Remove an image; Docker may trip over a layer that another worker removes just then."""
+
+    def look() -> None:
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            client.images.remove(name, force=True)
+
+    Wait(timeout=PATIENCE, forgives=(docker.errors.APIError,)).until("an image to go", look)
 
 
 @dataclass

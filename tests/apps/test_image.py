@@ -191,7 +191,7 @@ def own_image(client: docker.DockerClient, python_image: str, tmp_path: Path) ->
     try:
         yield name
     finally:
-        client.images.remove(name, force=True)
+        containers.remove_image(client, name)
 
 
 def test_an_app_with_its_own_dockerfile_needs_nothing_of_the_shared_form(
