@@ -5,8 +5,10 @@ from pathlib import Path
 
 import requests
 
+from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
 from tests.stack.terminal import PATIENCE, Running, run, running
+from tests.stack.test_failing_apps import wait_until_shared
 
 
 def figures(watching: Running, app: str) -> dict[str, str]:
@@ -28,6 +30,7 @@ def wait_until(watching: Running, **wanted: dict[str, str]) -> None:
 
 
 def test_shares_rates_and_errors_as_they_are(stack: Deployment) -> None:
+    settled(stack)  # so that no figure is of requests before
     with running(stack, "watch", "--interval", "0.5") as watching:
         watching.wait_for("Figures begin")
         assert stack.output("adminUrl") in watching.printed
@@ -61,7 +64,7 @@ def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
         try:
             watching.wait_for("Old figures, from ")
             wait_until(watching, app1={"weight": "6", "old": "yes"})
-            assert f"{stack.output('adminUrl')}/metrics does not answer" in watching.printed
+            watching.wait_for(f"{stack.output('adminUrl')}/metrics does not answer")
         finally:
             nginx.start()
 
@@ -70,11 +73,18 @@ def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
             return found if "old" in found else None
 
         PATIENCE.until("new figures", look)
-        assert requests.get(stack.url, timeout=10).status_code == 200
     assert watching.code == 0
+
+    def answered() -> object:
+        status = requests.get(stack.url, timeout=60).status_code
+        return None if status == 200 else status
+
+    PATIENCE.until("nginx to have found the apps again", answered)
+    wait_until_shared(stack)
 
 
 def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None:
+    settled(shared_stack)
     with running(shared_stack, "watch", "--interval", "0.2", terminal=True) as watching:
         watching.wait_for("app2", 2)
         shared_stack.shares(20)
@@ -88,7 +98,10 @@ def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None
     # Without a terminal, and with an end of its own.
     code, out, err = run(shared_stack, "watch", "--interval", "0.1", "--count", "3")
     assert (code, err) == (0, "")
-    assert out.count(" app1 ") == out.count(" app2 ") == 3
+    # It looks once more than it has figures, and once more for each time that nginx was late.
+    without = out.count("Figures begin") + out.count("No figures yet")
+    assert 1 <= without < 4
+    assert out.count(" app1 ") == out.count(" app2 ") == 4 - without
 
 
 def test_a_stack_that_is_not_there_or_not_up(tmp_path: Path, base_images: dict[str, str]) -> None:
