@@ -1,5 +1,6 @@
 """A Prometheus server of a test's own, with the rules of monitoring/."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ import requests
 
 from loadbalancer.waiting import Wait
 from tests.monitoring import CONFIG, RULES, program
-from tests.stack.deployment import free_ports
 
-EVERY = "1s"
-"""How often it scrapes, and looks at its rules."""
+EVERY = "3s"
+"""How often it scrapes, and looks at its rules; also the time that an answer may take it."""
+
+PATIENCE = Wait(timeout=120)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data that the API answers with."""
-        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
+        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60)
         answer.raise_for_status()
         return answer.json()["data"]
 
@@ -53,8 +55,6 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
         config = config.replace(old, new)
     (folder / CONFIG.name).write_text(config)
     shutil.copy(RULES, folder)
-    (port,) = free_ports(1)
-    server = Prometheus(f"http://127.0.0.1:{port}")
     log = folder / "log"
     with log.open("w") as lines:
         process = subprocess.Popen(
@@ -62,21 +62,27 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
                 program("prometheus"),
                 f"--config.file={folder / CONFIG.name}",
                 f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.listen-address=127.0.0.1:0",
             ],
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
         try:
+            url = ""
 
             def unready() -> str | None:
+                nonlocal url
                 assert process.poll() is None, f"Prometheus has ended:\n{log.read_text()}"
-                answer = requests.get(f"{server.url}/-/ready", timeout=5)
+                # It alone knows which port it was given.
+                address = re.search(r'msg="Listening on" address=(\S+)\n', log.read_text())
+                if not address:
+                    return log.read_text()
+                url = f"http://{address[1]}"
+                answer = requests.get(f"{url}/-/ready", timeout=60)
                 return None if answer.ok else answer.text
 
-            forgives = (requests.ConnectionError,)
-            Wait(timeout=30, forgives=forgives).until("Prometheus to be ready", unready)
-            yield server
+            PATIENCE.until("Prometheus to be ready", unready)
+            yield Prometheus(url)
         finally:
             process.kill()  # what it has stored goes with the folder
             process.wait()
