@@ -185,6 +185,7 @@ def test_a_restart_of_nginx_is_told_and_draws_no_spike(stack: Deployment, seen: 
     seen.wait_for_history(2)
     stack.answers(50)
     seen.wait_for_requests({"app1": 30, "app2": 20})
+    seen.wait_for_history(2)
     nginx = stack.nginx()
     nginx.stop()
     try:
