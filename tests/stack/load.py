@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -36,7 +37,7 @@ function done()
 end
 """
 
-LONGEST = 300
+LONGEST = 1800
 """Seconds after which a load ends by itself, whatever becomes of the test."""
 
 RATE = 200
@@ -82,6 +83,42 @@ def _pause(connections: int, rate: int) -> int:
     return round(1000 * connections / rate)
 
 
+def _begin(url: str, script: Path, *, connections: int, threads: int) -> "subprocess.Popen[str]":
+    """Start wrk; come back when all its threads are at work and it ends its run at SIGINT."""
+    program = shutil.which("wrk")
+    assert program, "wrk is missing: python3 -m toolchain --dev"
+    options = [f"-c{connections}", f"-t{threads}", f"-d{LONGEST}", "--timeout", "30s", "-s"]
+    process = subprocess.Popen(
+        [program, *options, str(script), url], stdout=subprocess.PIPE, text=True
+    )
+    status = Path("/proc", str(process.pid), "status")
+
+    def look() -> object:
+        assert process.poll() is None, "wrk has ended at once"
+        caught = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+        # Until this, which is the last thing it does, wrk ignores the signal.
+        ready = caught and int(caught[0], 16) >> (signal.SIGINT - 1) & 1
+        return None if ready else "no handler of SIGINT"
+
+    try:
+        Wait(120, 0.01).until("wrk to be at work", look)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
+
+
+def _end(process: "subprocess.Popen[str]") -> str:
+    """End a run of wrk; returns its report."""
+    try:
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=120)[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def wrk(
     url: str,
@@ -95,29 +132,17 @@ def wrk(
 
     It sends at most so many requests per second, a little less as answers take their time.
     """
-    program = shutil.which("wrk")
-    assert program, "wrk is missing: python3 -m toolchain --dev"
     headers = "" if keep_alive else 'wrk.headers["Connection"] = "close"'
     load = Load()
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "load.lua")
         pause = _pause(_CONNECTIONS, rate)
         script.write_text(_SCRIPT.format(method=method, body=body, headers=headers, pause=pause))
-        options = [
-            f"-c{_CONNECTIONS}",
-            "-t1",
-            f"-d{LONGEST}",
-            "--timeout",
-            "30s",
-            "-s",
-            str(script),
-        ]
-        process = subprocess.Popen([program, *options, url], stdout=subprocess.PIPE, text=True)
+        process = _begin(url, script, connections=_CONNECTIONS, threads=1)
         try:
             yield load
         finally:
-            process.send_signal(2)  # wrk ends its run at SIGINT and reports
-            output, _ = process.communicate(timeout=60)
+            output = _end(process)
     load.requests = int(re.findall(r"^requests: (\d+)", output, re.MULTILINE)[0])
     load.failures = re.findall(r"^failed: ([^@\n]*)", output, re.MULTILINE)
     load.failed_at = [int(at) for at in re.findall(r"^failed: \d+@(\d+)$", output, re.MULTILINE)]
@@ -144,10 +169,7 @@ def counted(
         script = Path(folder, "counted.lua")
         pause = _pause(threads, 2 * RATE)
         script.write_text(_COUNTED.format(paths=quoted, pause=pause, requests=requests))
-        options = [f"-c{threads}", f"-t{threads}", f"-d{LONGEST}", "--timeout", "30s", "-s"]
-        process = subprocess.Popen(
-            ["wrk", *options, str(script), url], stdout=subprocess.PIPE, text=True
-        )
+        process = _begin(url, script, connections=threads, threads=threads)
         try:
             yield load
             # Its threads end with their last answer, and its first one sleeps on.
@@ -157,11 +179,8 @@ def counted(
                 number = len(list(tasks.iterdir())) - 1
                 return f"{number} threads still send" if number else None
 
-            Wait(90, 0.1).until("the last answer", look)
-            process.send_signal(2)
-            output, _ = process.communicate(timeout=10)
+            Wait(LONGEST, 0.1).until("the last answer", look)
         finally:
-            process.kill()
-            process.wait()
+            output = _end(process)
     found = re.findall(r"^answer: (\S+)=(\d+)$", output, re.MULTILINE)
     load.answers = Counter((body, int(code)) for body, code in found)
