@@ -78,9 +78,12 @@ class Desk:
 
     def asked(self) -> Request | None:
         """Take what was asked, once."""
+        # Out of the way first, so that what is asked while this is read is not taken away with it.
+        taken = self._request.with_suffix(".taken")
         try:
-            text = self._request.read_text()
+            self._request.replace(taken)
         except FileNotFoundError:
             return None
-        self._request.unlink(missing_ok=True)
+        text = taken.read_text()
+        taken.unlink()
         return Request(text) if text in set(Request) else None
