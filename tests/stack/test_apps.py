@@ -17,7 +17,7 @@ from tests.stack.deployment import Deployment
 def test_five_apps_each_get_their_share(own_stack: Deployment) -> None:
     for number in (3, 4, 5):
         command = (sys.executable, "-m", "loadbalancer", "app", f"app{number}")
-        assert own_stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=60) == 0
+        assert own_stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
     own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2}')
     told = own_stack.stack.preview().stdout.partition("Diagnostics:")[2]
     assert told.count("apps/app5 has no weight, so it is not deployed.") == 1
@@ -45,7 +45,7 @@ def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
     for turn in range(4 * cycle):
         # A connection each, so that both workers take part.
         headers = {"Connection": "close", "X-Request-ID": f"turn-{turn}"}
-        requests.get(own_stack.url, headers=headers, timeout=10)
+        requests.get(own_stack.url, headers=headers, timeout=60)
     log: dict[str, str] = {}
 
     def every_turn_is_logged() -> object:
@@ -55,7 +55,7 @@ def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
         missing = [turn for turn in range(4 * cycle) if f"turn-{turn}" not in log]
         return f"no {missing}" if missing else None
 
-    Wait(10, 0.1).until("nginx to log every turn", every_turn_is_logged)
+    Wait(120, 0.1).until("nginx to log every turn", every_turn_is_logged)
     at = {address: name for name, address in addresses.items()}
     served = [at[log[f"turn-{turn}"]] for turn in range(4 * cycle)]
 

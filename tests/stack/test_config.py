@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from loadbalancer import engine
-from tests.stack.deployment import Deployment, free_ports
+from tests.stack.deployment import Deployment
 
 
 def preview(stack: Deployment) -> str:
@@ -14,7 +14,7 @@ def preview(stack: Deployment) -> str:
     process = stack.process(
         *stack.pulumi("preview"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    shown, _ = process.communicate(timeout=120)
+    shown, _ = process.communicate(timeout=500)
     assert process.returncode
     assert "Traceback" not in shown
     return shown
@@ -33,6 +33,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.timeout(3600)
 def test_a_bad_value_is_refused_and_the_stack_serves_on(stack: Deployment) -> None:
     before = stack.ids()
     for path, value, expected in REFUSED:
@@ -92,14 +93,17 @@ def test_a_port_that_another_program_holds(stack: Deployment) -> None:
 def test_a_port_that_another_container_holds(
     stack: Deployment, base_images: dict[str, str], request: pytest.FixtureRequest
 ) -> None:
-    (port,) = free_ports(1)
     other = engine.connect().containers.run(
         base_images["nginx"],
-        ["sleep", "60"],
+        ["sleep", "infinity"],
         detach=True,
-        ports={"8080/tcp": port},
+        ports={"8080/tcp": ("127.0.0.1", 0)},
     )
     request.addfinalizer(lambda: other.remove(force=True))
+    other.reload()
+    bindings = other.ports["8080/tcp"]
+    assert bindings
+    port = bindings[0]["HostPort"]
     stack.set("directPorts.app1", port)
     try:
         shown = preview(stack)

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -12,13 +13,12 @@ SOCKET = "/var/run/docker.sock"
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Copy bytes one way until the source ends, then end that way at the target too."""
-    try:
+    """Copy bytes one way until the source ends, however it does; then end the target's too."""
+    with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
+    with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
 
 
 @pytest.fixture
