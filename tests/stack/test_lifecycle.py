@@ -1,7 +1,9 @@
 """Up and down, again and again, and nothing is left."""
 
+import pytest
 import requests
 
+from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment, free_ports
 
 
@@ -12,6 +14,7 @@ def test_preview_is_clean_after_up_and_after_refresh(stack: Deployment) -> None:
     stack.expect_no_changes()
 
 
+@pytest.mark.timeout(3600)
 def test_destroy_leaves_nothing_and_up_works_again(own_stack: Deployment) -> None:
     for _ in range(3):
         own_stack.up()
@@ -28,7 +31,7 @@ def test_direct_ports_lead_past_nginx(own_stack: Deployment) -> None:
     own_stack.up()
     urls = own_stack.output("directUrls")
     assert urls == {"app1": f"http://127.0.0.1:{one}", "app2": f"http://127.0.0.1:{two}"}
-    assert requests.get(urls["app2"], timeout=10).text == "Salam alikom, this is App2 :) "
+    assert requests.get(urls["app2"], timeout=60).text == "Salam alikom, this is App2 :) "
 
 
 def test_containers_have_no_more_rights_than_they_need(shared_stack: Deployment) -> None:
@@ -45,9 +48,16 @@ def test_containers_have_no_more_rights_than_they_need(shared_stack: Deployment)
 
 def test_a_request_id_goes_through_and_is_logged_by_both(shared_stack: Deployment) -> None:
 
-    answer = requests.get(shared_stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=10)
+    answer = requests.get(shared_stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=60)
     assert answer.headers["X-Request-ID"] == "of-a-test"
-    logs = [container.logs() for container in shared_stack.containers().values()]
-    assert sum(b"of-a-test" in log for log in logs) == 2
-    made = requests.get(shared_stack.url, timeout=10).headers["X-Request-ID"]
+    containers = shared_stack.containers()
+    nginx = shared_stack.nginx().name
+
+    def look() -> object:
+        logged = [name for name, one in containers.items() if b"of-a-test" in one.logs()]
+        # nginx, which logs after it has answered, and one app.
+        return None if len(logged) == 2 and nginx in logged else logged
+
+    Wait(120, 0.5).until("both to have logged it", look)
+    made = requests.get(shared_stack.url, timeout=60).headers["X-Request-ID"]
     assert len(made) == 32
