@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.stack.deployment import Deployment
 
 
@@ -18,6 +20,7 @@ def test_port_0_takes_a_free_port_and_keeps_it(own_stack: Deployment) -> None:
     assert own_stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.timeout(3600)
 def test_a_stack_goes_and_the_others_stay(
     stack: Deployment, own_stack: Deployment, tmp_path: Path, base_images: dict[str, str]
 ) -> None:
