@@ -51,7 +51,7 @@ class Shell:
             input=answer,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
             check=False,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
@@ -61,7 +61,7 @@ class Shell:
         """Count the answers to so many requests."""
         with requests.Session() as session:
             url = self.url
-            return dict(Counter(session.get(url, timeout=10).text.split()[4] for _ in range(count)))
+            return dict(Counter(session.get(url, timeout=60).text.split()[4] for _ in range(count)))
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             shell.run("make clean", answer="yes\n")
 
 
+@pytest.mark.timeout(7200)
 def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
     printed = shell.run(block_with("make up  ").splitlines()[0])
     assert f"Live: {shell.url}" in printed
@@ -96,13 +97,15 @@ def test_up_change_repair_down_and_recreate(shell: Shell) -> None:
 
     page, _, logs = (line.partition(" #")[0] for line in block_with("make watch").splitlines())
     admin = shell.run(ENTER + page).strip()
-    assert "<title>" in requests.get(admin, timeout=5).text
+    assert "<title>" in requests.get(admin, timeout=60).text
     told = shell.run(logs)
     assert " 200 " in told
     assert "app2" not in told
 
-    # Thirty seconds a step are for people; the config says what a test can wait for.
-    for key, value in (("stepTime", "1s"), ("interval", "1s"), ("minSamples", "1")):
+    # Thirty seconds a step are for people; the config says what a test can wait for. And how slow
+    # an app is says nothing here, where a busy machine may stall for longer than the usual limit.
+    quick = {"stepTime": "1s", "interval": "1s", "minSamples": "1", "maxP99": "60s"}
+    for key, value in quick.items():
         shell.run(f"{ENTER}pulumi config set --path rollout.{key} {value}")
     with wrk(shell.url, method="GET", rate=50) as load:
         printed = shell.run(block_with("cp -r apps/app1 "))
