@@ -26,7 +26,7 @@ def command(stack: Deployment, verb: str, name: str | None = None) -> tuple[int,
     """Run a verb as `make` does; returns its exit code and what it printed."""
     arguments = (sys.executable, "-m", "loadbalancer", verb, "--stack", name or stack.stack.name)
     process = stack.process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, _ = process.communicate(timeout=500)
+    output, _ = process.communicate(timeout=1800)
     return process.returncode, output
 
 
@@ -64,7 +64,7 @@ def running(image: str, labels: dict[str, str], *, start: bool = True) -> Iterat
     """A container that no Pulumi made."""
     name = f"by-hand-{uuid.uuid4().hex[:8]}"
     client = engine.connect()
-    container = client.containers.create(image, ["sleep", "900"], name=name, labels=labels)
+    container = client.containers.create(image, ["sleep", "infinity"], name=name, labels=labels)
     try:
         if start:
             container.start()
@@ -84,7 +84,7 @@ def make_sick(container: Container) -> None:
         health = container.attrs["State"]["Health"]["Status"]
         return None if health == "unhealthy" else health
 
-    Wait(120, 0.5).until("the probe to fail", look)
+    Wait(600, 0.5).until("the probe to fail", look)
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,13 @@ def strangers(stack: Deployment, image: str) -> Iterator[Strangers]:
 
 def statuses(containers: Iterable[Container]) -> list[str]:
     """Statuses of containers as they are now; one that is gone has none."""
-    now = {one.id: one.status for one in engine.connect().containers.list(all=True)}
+    # Other tests remove their containers while these are listed.
+    every = engine.connect().containers.list(all=True, ignore_removed=True)
+    now = {one.id: one.status for one in every}
     return [now[one.id] for one in containers if one.id in now]
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_what_a_hand_changed_is_shown_and_mended(
     own_stack: Deployment, base_images: dict[str, str]
 ) -> None:
