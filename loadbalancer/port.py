@@ -1,7 +1,6 @@
 """Port: the dynamic resource that finds a free port of the host once, and keeps it."""
 
 import random
-import socket
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -9,7 +8,8 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
 _FIRST, _LAST = 20_000, 32_000
-"""Where to look on another machine: below the range from which systems take ports for clients."""
+"""Where to look: below the range from which systems take ports for clients, which could hold the
+port before a container has it, or while its container is replaced."""
 
 
 class PortProvider(ResourceProvider):
@@ -29,17 +29,15 @@ class PortProvider(ResourceProvider):
 
 def _free(bind: str) -> int:
     from loadbalancer import engine  # noqa: PLC0415
-
-    if engine.remote_host() is None:
-        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.bind((bind, 0))
-            return int(probe.getsockname()[1])
-    from loadbalancer.config.preflight import published  # noqa: PLC0415
+    from loadbalancer.config.preflight import is_bound, published  # noqa: PLC0415
 
     containers = engine.connect().containers.list(ignore_removed=True)
     taken = {port for container in containers for port in published(container)}
-    return random.choice([port for port in range(_FIRST, _LAST) if port not in taken])  # noqa: S311
+    local = engine.remote_host() is None
+    every = random.sample(range(_FIRST, _LAST), _LAST - _FIRST)
+    return next(
+        port for port in every if port not in taken and not (local and is_bound(bind, port))
+    )
 
 
 class Port(Resource, module="loadbalancer", name="Port"):

@@ -39,7 +39,7 @@ def taken_ports(
     if local:
         binds = {settings.admin_port: str(ADMIN_BIND)}
         for port in set(wanted.values()) - own - others.keys():
-            if _is_bound(binds.get(port, str(settings.bind)), port):
+            if is_bound(binds.get(port, str(settings.bind)), port):
                 others[port] = "another program"
     return list(_problems(wanted, own, others))
 
@@ -64,7 +64,8 @@ def published(container: Container) -> set[int]:
     return {int(binding["HostPort"]) for group in bindings for binding in group or ()}
 
 
-def _is_bound(address: str, port: int) -> bool:
+def is_bound(address: str, port: int) -> bool:
+    """Tell whether a program of this machine holds a port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As Docker does it: connections that have ended do not hold a port, a listener does.
