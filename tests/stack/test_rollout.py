@@ -7,21 +7,33 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment, free_ports
 from tests.stack.load import wrk
-from tests.stack.rolling import FAULTS, QUICK, command, fail, in_force, rolling, run
+from tests.stack.rolling import (
+    FAULTS,
+    HOWEVER_SLOW,
+    PATIENCE,
+    QUICK,
+    answered,
+    command,
+    fail,
+    in_force,
+    rolling,
+    run,
+)
 from tests.stack.test_versions import change
 
 BEFORE = {"app1": 1, "app2": 0}
 ALL = {"app1": 0, "app2": 100}
 TO = ("--to", "app1=0,app2=100")
 DYING = Path(__file__).with_name("dying.py")
+
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +70,7 @@ def weights(stack: Deployment) -> dict[str, int]:
 def history(stack: Deployment) -> list[dict[str, object]]:
     code, out = run(stack, "history", "--json")
     assert code == 0
-    found: list[dict[str, object]] = json.loads(out)
+    found: list[dict[str, object]] = json.loads(out.splitlines()[0])
     return found
 
 
@@ -72,14 +84,12 @@ def is_back(stack: Deployment, *why: str) -> None:
 
 def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> None:
     began = time.monotonic()
-    with (
-        wrk(stack.url, method="GET", rate=700) as load,
-        rolling(stack, *TO, "--linear", "25%/2s", "--interval", "1s", "--compare") as at_work,
-    ):
+    words = (*TO, "--linear", "25%/2s", "--interval", "1s", *HOWEVER_SLOW)
+    with wrk(stack.url, method="GET", rate=700) as load, rolling(stack, *words) as at_work:
         assert at_work.end() == 0, at_work.events[-3:]
     assert not load.failures
     print(f"{load.requests / (time.monotonic() - began):.0f} requests/s")
-    assert load.requests > 500 * 5
+    assert load.requests > 4 * 100, "fewer than the samples of the steps"
     assert weights(stack) == in_force(stack) == ALL
     told = history(stack)[-6:]
     assert [(one["what"], one["weights"]) for one in told[1:]] == [
@@ -97,30 +107,45 @@ def test_all_the_way_under_load_without_a_failed_request(stack: Deployment) -> N
     assert run(stack, "rollback", "99999")[0] == 2
 
 
+def nothing_goes_to_app2(stack: Deployment) -> None:
+    """Wait until so many requests go to app1 without one to app2 that this is no chance."""
+    seen = answered(stack)
+
+    def look() -> object:
+        nonlocal seen
+        now = answered(stack)
+        if now["app2"] != seen["app2"]:
+            seen = now
+        return None if now["app1"] - seen["app1"] >= 100 else (seen, now)
+
+    PATIENCE.until("100 requests to app1 without one to app2", look)
+
+
 def test_errors_at_a_middle_step_lead_back_at_once(stack: Deployment) -> None:
-    words = (*TO, "--steps", "20,50,100", "--step-time", "8s", "--interval", "2s")
+    words = (*TO, "--steps", "20,50,100", "--step-time", "1h", "--interval", "2s", *HOWEVER_SLOW)
     with wrk(stack.url, method="GET", rate=300) as load, rolling(stack, *words) as at_work:
+        at_work.wait_for("check passed", 1)
+        assert run(stack, "rollout", "promote")[0] == 0
         at_work.wait_for("check passed", 2)
-        fail(stack, every=20)
+        before = answered(stack)["app2"]
         began = time.time()
-        # Seconds until nginx gives app2 nothing.
-        limit = 2 * 3 + 5
-        Wait(60, 0.1).until(
+        fail(stack, every=20)
+        PATIENCE.until(
             "the weights to be back", lambda: None if in_force(stack) == BEFORE else "not yet"
         )
         took = time.time() - began
-        back = time.time()
         assert at_work.end() == 3
+        nothing_goes_to_app2(stack)
     print(f"back after {took:.1f} s, {len(load.failures)} of {load.requests} requests failed")
-    assert took <= limit, took
+    # At once is after three checks that had something to say; how long they take is the load's.
+    told = [one for one in at_work.events if one["kind"] != "check hold"][-5:]
+    assert [one["kind"] for one in told] == [*["check failed"] * 3, "back", "rolled back"]
+    assert [one["failedInARow"] for one in told[:3]] == [1, 2, 3]
     is_back(stack, "3 checks in a row failed", "app2 failed ", "% of ", "limit 1.00%")
-    # No more than its share of the time in which it failed, and none after it.
+    # No more than app2's share of what it was asked while it failed, and none before.
     assert load.failed_at
-    assert int(began) <= min(load.failed_at) <= max(load.failed_at) <= back + 1
-    sent = sum(
-        one["apps"]["app2"]["requests"] for one in at_work.events if one["kind"] == "check failed"
-    )
-    assert 0 < len(load.failures) <= sent / 20 * 2
+    assert int(began) <= min(load.failed_at)
+    assert 0 < len(load.failures) <= (answered(stack)["app2"] - before) / 20 * 2
     stack.expect_no_changes()
     stack.up()
     assert in_force(stack) == BEFORE
@@ -135,15 +160,19 @@ def test_slow_answers_lead_back(stack: Deployment) -> None:
 
 
 def test_no_traffic_leads_back_at_the_deadline(stack: Deployment) -> None:
-    with rolling(stack, *TO, *QUICK, "--deadline", "2s") as at_work:
+    with rolling(stack, *TO, *QUICK, "--deadline", "10s") as at_work:
         assert at_work.end() == 3
-        assert not [one for one in at_work.events if one["kind"] == "check passed"]
-    is_back(stack, "step 1 of 5 (5%) has not passed: app2 has 0 of 20 samples")
+    checks = [one for one in at_work.events if one["kind"].startswith("check ")]
+    assert {one["kind"] for one in checks} == {"check hold"}
+    assert any(one["text"].startswith("app2 has 0 of 20 samples") for one in checks)
+    # Where nginx stalled at last, its silence is the reason.
+    is_back(stack, f"step 1 of 5 (5%) has not passed: {checks[-1]['text']}")
 
 
 def test_metrics_that_cannot_be_read_lead_back_at_the_deadline(stack: Deployment) -> None:
     nginx = stack.nginx()
-    with rolling(stack, *TO, *QUICK, "--deadline", "2s") as at_work:
+    # Long enough that nginx is paused by then, however busy the machine is.
+    with rolling(stack, *TO, *QUICK, "--deadline", "10s") as at_work:
         at_work.wait_for("set", 1)
         nginx.pause()
         try:
@@ -160,7 +189,7 @@ def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
         with rolling(stack, *words) as at_work:
             at_work.wait_for("setting", 2)
             locks = stack.folder.parent / "state" / ".pulumi" / "locks"
-            Wait(30, 0.02).until(
+            PATIENCE.until(
                 "the update to begin", lambda: None if list(locks.rglob("*.json")) else "no lock"
             )
             at_work.kill()
@@ -180,24 +209,28 @@ def test_killed_inside_an_update_and_gone_on_with(stack: Deployment) -> None:
 
 def killed_at_every_boundary(
     stack: Deployment, seen: Path, first: Sequence[str], then: Sequence[str]
-) -> list[str]:
-    """Begin, and go on as often as it is killed, to the end; returns the boundaries."""
+) -> Mapping[str, Mapping[str, int | None]]:
+    """Begin, and go on as often as it is killed, to the end.
+
+    Returns the weights that nginx has after each boundary.
+    """
     verb = first
+    found: dict[str, Mapping[str, int | None]] = {}
     while True:
         code, out = run(stack, "rollout", *verb, program=(str(DYING), str(seen)))
         assert code == -signal.SIGKILL, out
+        found[seen.read_text().splitlines()[-1]] = in_force(stack)
         if "loadbalancer-rollout:progress" not in stack.stack.get_all_config():
             # It died when all was done.
-            return seen.read_text().splitlines()
+            return found
         verb = then
 
 
-@pytest.mark.timeout(900)
 def test_killed_at_every_boundary_and_gone_on_with(stack: Deployment, tmp_path: Path) -> None:
     words = (*TO, "--steps", "20,100", "--hook", "true", *QUICK)
     with wrk(stack.url, method="GET") as load:
         found = killed_at_every_boundary(stack, tmp_path / "seen", words, ["resume"])
-    assert found == [
+    assert list(found) == [
         "save begun 1",
         *("hook before begun 1", "save step 1", "up step 1", "hook after step 1"),
         *("hook before step 1", "save step 2", "up step 2", "hook after step 2"),
@@ -209,14 +242,20 @@ def test_killed_at_every_boundary_and_gone_on_with(stack: Deployment, tmp_path: 
     stack.expect_no_changes()
 
 
-@pytest.mark.timeout(900)
 def test_killed_at_every_boundary_on_the_way_back(stack: Deployment, tmp_path: Path) -> None:
     with rolling(stack, *TO, "--steps", "20,100", *QUICK) as at_work:
         at_work.wait_for("set", 1)
         at_work.kill()
     found = killed_at_every_boundary(stack, tmp_path / "seen", ["abort"], ["abort"])
-    way_back = ["save back 1", "reroute back 1", "up back 1", "forget back 1"]
-    assert found == ["save step 1", *way_back]
+    step = {"app1": 4, "app2": 1}
+    assert list(found.items()) == [
+        ("save step 1", step),
+        ("save back 1", step),
+        # nginx has them before the update that says so.
+        ("reroute back 1", BEFORE),
+        ("up back 1", BEFORE),
+        ("forget back 1", BEFORE),
+    ]
     is_back(stack, "aborted by ")
     stack.expect_no_changes()
 
@@ -294,7 +333,7 @@ def test_ctrl_c_asks_on_a_terminal_and_holds_without_one(stack: Deployment) -> N
         wait_for("roll back (r)?")
         os.write(ours, b"r\n")
         wait_for("Rolled back to app1=1,app2=0")
-        assert process.wait(timeout=60) == 3
+        assert process.wait(timeout=300) == 3
     finally:
         process.kill()
         process.wait()
@@ -302,7 +341,6 @@ def test_ctrl_c_asks_on_a_terminal_and_holds_without_one(stack: Deployment) -> N
     is_back(stack, "taken back by ")
 
 
-@pytest.mark.timeout(900)
 def test_five_healthy_ones_with_random_plans(stack: Deployment) -> None:
     chance = random.Random(6)  # noqa: S311
     before = BEFORE
@@ -317,9 +355,11 @@ def test_five_healthy_ones_with_random_plans(stack: Deployment) -> None:
             ]
         )
         words = ("--to", ",".join(f"{app}={weight}" for app, weight in to.items()), *plan)
+        # An app that has more to do may be slower for a while; then a step waits until it is not.
+        compared = ("--compare", "--failure-limit", "1000")
         with (
             wrk(stack.url, method="GET", rate=80) as load,
-            rolling(stack, *words, *QUICK) as at_work,
+            rolling(stack, *words, *QUICK, *compared) as at_work,
         ):
             assert at_work.end() == 0, (before, words, at_work.events[-3:])
         assert not load.failures
