@@ -6,6 +6,7 @@ import pulumi
 
 from loadbalancer import backend, names, outputs, place, port, shares, stack
 from loadbalancer.config.settings import ADMIN_BIND
+from loadbalancer.nginx_files import NginxFiles
 from loadbalancer.proxy import Proxy, ProxyArgs
 from loadbalancer.route import Route, route_config
 
@@ -30,12 +31,16 @@ backends = backend.declare(this.apps, here, ports, direct_ports)
 # The only thing that users reach; its admin port shows the split to those on this host.
 proxy = Proxy("nginx", ProxyArgs(Path("nginx"), here, public_port, admin_port))
 
-# Who gets which share: the one thing that changes in place.
+# What nginx does with a request: changes in place, as the route does.
+files = NginxFiles("nginx", container=proxy.container, path=Path("nginx"))
+
+# Who gets which share.
 Route(
     "route",
     container=proxy.container,
     config=route_config(settings.weights, ports, backends),
     settle=settings.settle,
+    opts=pulumi.ResourceOptions(depends_on=[files]),
 )
 
 pulumi.export("url", outputs.url(settings.bind, public_port))

@@ -10,6 +10,7 @@ interval; beside it stands the processor time that each nginx took for a request
 
 import math
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import requests
 from docker.models.containers import Container
 
 from loadbalancer import engine, metrics
-from loadbalancer.running_nginx import ROUTE_FOLDER
+from loadbalancer.nginx_process import FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.waiting import Wait
 from tests.stack.conftest import find_base_images
 from tests.stack.deployment import PROJECT, Deployment, free_ports
@@ -60,8 +61,10 @@ class Nginx:
 
 
 @contextmanager
-def nginx(stack: Deployment, config: Path) -> Iterator["Nginx"]:
-    """Start the stack's nginx once more with a configuration."""
+def nginx(stack: Deployment, files: Path, config: str) -> Iterator["Nginx"]:
+    """Start the stack's nginx once more with a configuration, put into a folder that is new."""
+    shutil.copytree(PROJECT / "nginx", files / "current")
+    (files / "current" / "nginx.conf").write_text(config)
     running, (port, admin_port) = stack.nginx(), free_ports(2)
     (network,) = running.attrs["NetworkSettings"]["Networks"]
     (volume,) = [m["Name"] for m in running.attrs["Mounts"] if m["Destination"] == ROUTE_FOLDER]
@@ -70,7 +73,7 @@ def nginx(stack: Deployment, config: Path) -> Iterator["Nginx"]:
         detach=True,
         network=network,
         ports={"8080/tcp": ("127.0.0.1", port), "9113/tcp": ("127.0.0.1", admin_port)},
-        volumes=[f"{volume}:{ROUTE_FOLDER}:ro", f"{config}:/etc/nginx/nginx.conf:ro"],
+        volumes=[f"{volume}:{ROUTE_FOLDER}:ro", f"{files}:{FILES_FOLDER}:ro"],
     )
     url = f"http://127.0.0.1:{port}"
 
@@ -94,10 +97,9 @@ def main(rounds: int, seconds: int) -> None:
         folder.chmod(0o755)
         stack = cleanup.enter_context(Deployment.temporary(folder, find_base_images()))
         stack.up()
-        (folder / "on.conf").write_text(text)
-        (folder / "off.conf").write_text(text.replace(COUNTING, ""))
-        on = cleanup.enter_context(nginx(stack, folder / "on.conf"))
-        off = cleanup.enter_context(nginx(stack, folder / "off.conf"))
+        on = cleanup.enter_context(nginx(stack, folder / "on", text))
+        without = text.replace(COUNTING, "")
+        off = cleanup.enter_context(nginx(stack, folder / "off", without))
         for one in (on, off):
             one.load(2)
         logarithms, times = [], []

@@ -7,9 +7,8 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from loadbalancer import folder
 from loadbalancer.image_lifetime import ImageLifetime
-
-_LEFT_OUT = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 
 
 def content_hash(paths: Iterable[Path], parameters: Mapping[str, str]) -> str:
@@ -20,15 +19,11 @@ def content_hash(paths: Iterable[Path], parameters: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        files = (
-            sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        )
-        for file in files:
-            if _LEFT_OUT.isdisjoint(file.parts) and file.suffix != ".pyc":
-                data = file.read_bytes()
-                name = file.relative_to(path.parent).as_posix()
-                executable = bool(file.stat().st_mode & 0o100)
-                digest.update(f"{name}\0{executable}\0{len(data)}\0".encode() + data)
+        for file in folder.files(path) if path.is_dir() else [path]:
+            data = file.read_bytes()
+            name = file.relative_to(path.parent).as_posix()
+            executable = bool(file.stat().st_mode & 0o100)
+            digest.update(f"{name}\0{executable}\0{len(data)}\0".encode() + data)
     for key, value in sorted(parameters.items()):
         digest.update(f"{key}={value}\0".encode())
     return digest.hexdigest()[:12]

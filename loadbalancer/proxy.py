@@ -1,4 +1,4 @@
-"""Proxy: nginx's image, the volume that holds its route, and its container."""
+"""Proxy: nginx's image, the volumes that hold its files and its route, and its container."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,9 @@ import pulumi_docker as docker
 
 from loadbalancer import container, image
 from loadbalancer.config.settings import ADMIN_BIND
+from loadbalancer.nginx_files import IMAGE
+from loadbalancer.nginx_process import FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.place import Place
-from loadbalancer.running_nginx import ROUTE_FOLDER
 
 LISTENING_PORT, ADMIN_PORT = 8080, 9113
 PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")
@@ -41,17 +42,17 @@ class Proxy(pulumi.ComponentResource):
             name,
             repository=pulumi.Output.concat(place.network.name, "/", name),
             context=args.folder,
-            content=[args.folder],
+            content=[args.folder / part for part in IMAGE],
             parameters={"NGINX_IMAGE": settings.base_images.nginx},
             labels=place.labels,
             opts=child,
         )
-        # The route outlives the container: an nginx that is replaced starts with the last one.
-        route = docker.Volume(
-            f"{place.prefix}-route",
-            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in place.labels.items()],
-            opts=child,
-        )
+        # They outlive the container: an nginx that is replaced starts with the last ones.
+        labels = [docker.VolumeLabelArgs(label=k, value=v) for k, v in place.labels.items()]
+        volumes = {
+            path: docker.Volume(f"{place.prefix}-{kind}", labels=labels, opts=child)
+            for kind, path in (("files", FILES_FOLDER), ("route", ROUTE_FOLDER))
+        }
         running = container.run(
             f"{place.prefix}-{name}",
             image=built,
@@ -71,7 +72,8 @@ class Proxy(pulumi.ComponentResource):
             # As `docker images` shows it, for the metrics.
             envs=[built.apply(lambda id_: f"BUILD={id_.removeprefix('sha256:')[:12]}")],
             volumes=[
-                docker.ContainerVolumeArgs(container_path=ROUTE_FOLDER, volume_name=route.name)
+                docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
+                for path, volume in volumes.items()
             ],
         )
         self.container = running.id

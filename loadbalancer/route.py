@@ -17,7 +17,7 @@ from loadbalancer import upstream
 
 if TYPE_CHECKING:
     from loadbalancer.backend import Backend
-    from loadbalancer.running_nginx import RunningNginx
+    from loadbalancer.running_route import RunningRoute
 
 _READY_TIMEOUT = 60.0
 """Seconds that a new container may take to get healthy."""
@@ -39,14 +39,14 @@ class RouteProvider(ResourceProvider):
         return CreateResult(id_=props["container"], outs=props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Return what is really there; no container or no route in it means no route."""
+        """Return what is really in force; no container or no route in it means no route."""
         from docker.errors import NotFound  # noqa: PLC0415
 
         try:
-            config = _nginx(id_).route()
+            nginx = _nginx(id_)
         except NotFound:
             return ReadResult(id_="", outs={})
-        return ReadResult(id_=id_, outs={**props, "config": config})
+        return ReadResult(id_=id_, outs={**props, "config": nginx.in_force()})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Another text changes the route in place; another container needs it put in again."""
@@ -81,11 +81,11 @@ def _apply(props: Mapping[str, Any]) -> None:
     nginx.apply(props["config"])
 
 
-def _nginx(container: str) -> "RunningNginx":
+def _nginx(container: str) -> "RunningRoute":
     from loadbalancer import engine  # noqa: PLC0415
-    from loadbalancer.running_nginx import RunningNginx  # noqa: PLC0415
+    from loadbalancer.running_route import RunningRoute  # noqa: PLC0415
 
-    return RunningNginx(engine.connect().containers.get(container))
+    return RunningRoute(engine.connect().containers.get(container))
 
 
 class Route(Resource, module="loadbalancer", name="Route"):

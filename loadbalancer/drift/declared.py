@@ -11,6 +11,7 @@ _IMAGE = "docker:index/remoteImage:RemoteImage"
 _NETWORK = "docker:index/network:Network"
 _VOLUME = "docker:index/volume:Volume"
 _ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
+_FILES = "pulumi-python:dynamic/loadbalancer:NginxFiles"
 
 Resource = Mapping[str, Any]
 
@@ -61,6 +62,14 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Files:
+    """The digests of the files that the nginx of a container should serve by, by their paths."""
+
+    container: str
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Declared:
     """A stack as its state has it.
 
@@ -74,6 +83,7 @@ class Declared:
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     route: Route | None = None
+    files: Files | None = None
     replaced: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
@@ -97,6 +107,9 @@ def parse(deployment: Mapping[str, Any]) -> Declared:
     routes = [
         Route(_outputs(one)["container"], _outputs(one)["config"]) for one in _of(_ROUTE, current)
     ]
+    files = [
+        Files(_outputs(one)["container"], _outputs(one)["files"]) for one in _of(_FILES, current)
+    ]
     return Declared(
         url=next((_outputs(one).get("url", "") for one in _of("pulumi:pulumi:Stack", every)), ""),
         containers=tuple(
@@ -108,6 +121,7 @@ def parse(deployment: Mapping[str, Any]) -> Declared:
         networks=frozenset(_outputs(one)["name"] for one in _of(_NETWORK, current)),
         volumes=frozenset(_outputs(one)["name"] for one in _of(_VOLUME, current)),
         route=routes[0] if routes else None,
+        files=files[0] if files else None,
         replaced=tuple(_title(one) for one in every if one.get("delete") and one.get("id")),
         unfinished=tuple(
             f"{one['type']} {_title(one['resource'])}"

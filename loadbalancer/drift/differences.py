@@ -37,6 +37,7 @@ def compare(declared: Declared, real: Real) -> list[Row]:
     for container in sorted(declared.containers, key=lambda one: one.name):
         rows += _container(container, real.containers.get(container.id))
     rows += _route(declared.route, real.route) if declared.route else []
+    rows += _files(declared.files, real.files) if declared.files else []
     for image in declared.images:
         rows.append(_image(image, real.images.get(image.name)))
     rows += (_presence("network", name, real.networks) for name in sorted(declared.networks))
@@ -106,6 +107,28 @@ def _route(declared: declaration.Route, text: str | None) -> Iterator[Row]:
         yield _share(f"share of {server}", wanted_shares.get(server), found_shares.get(server))
 
 
+def _files(declared: declaration.Files, real: Mapping[str, str] | None) -> Iterator[Row]:
+    """Name each of nginx's files that is not as declared, or say of all that they are."""
+    wanted, found = declared.digests, real or {}
+    if found == wanted:
+        yield Row("nginx's files", f"{len(wanted)} in force", f"{len(found)} in force")
+    elif not found:
+        yield Row("nginx's files", f"{len(wanted)} in force", "nothing", "are not in force")
+    else:
+        for name in sorted(wanted.keys() | found.keys()):
+            if wanted.get(name) != found.get(name):
+                yield _file(name, wanted.get(name), found.get(name))
+
+
+def _file(name: str, wanted: str | None, found: str | None) -> Row:
+    difference = "was edited"
+    if found is None:
+        difference = _MISSING
+    elif wanted is None:
+        difference = "is there, but not declared"
+    return Row(f"nginx's {name}", wanted or "nothing", found or "nothing", difference)
+
+
 def _share(title: str, wanted: float | None, found: float | None) -> Row:
     difference = ""
     if found is None:
@@ -120,7 +143,7 @@ def _share(title: str, wanted: float | None, found: float | None) -> Row:
 def _edit(declared: str, text: str) -> str:
     """Name one line that somebody changed."""
     if not text.strip():
-        return "is empty"
+        return "is not in force"
     before, after = declared.splitlines(), text.splitlines()
     for line in after:
         if line not in before:

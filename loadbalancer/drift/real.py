@@ -10,7 +10,8 @@ from docker.errors import ImageNotFound, NotFound
 from loadbalancer.drift import orphans
 from loadbalancer.drift.declared import Declared, Port
 from loadbalancer.drift.orphans import Orphan
-from loadbalancer.running_nginx import RunningNginx
+from loadbalancer.running_files import RunningFiles
+from loadbalancer.running_route import RunningRoute
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Container:
 class Real:
     """A stack as the engine has it: containers by ID, image IDs by name, and so on.
 
-    `route` is the text in nginx's container; None where that container is not there.
+    `route` and `files` are what nginx serves by; None where its container is not there.
     """
 
     containers: Mapping[str, Container] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Real:
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
     route: str | None = None
+    files: Mapping[str, str] | None = None
     orphans: tuple[Orphan, ...] = ()
 
 
@@ -55,6 +57,7 @@ def read(client: DockerClient, project: str, stack: str, declared: Declared) -> 
         networks=frozenset(str(one.name) for one in client.networks.list()),
         volumes=frozenset(str(one.id) for one in client.volumes.list()),
         route=_route(client, declared),
+        files=_files(client, declared),
         orphans=tuple(orphans.find(client, project, stack, declared.known)),
     )
 
@@ -97,6 +100,15 @@ def _route(client: DockerClient, declared: Declared) -> str | None:
     if declared.route is None:
         return None
     try:
-        return RunningNginx(client.containers.get(declared.route.container)).route()
+        return RunningRoute(client.containers.get(declared.route.container)).in_force()
+    except NotFound:
+        return None
+
+
+def _files(client: DockerClient, declared: Declared) -> Mapping[str, str] | None:
+    if declared.files is None:
+        return None
+    try:
+        return RunningFiles(client.containers.get(declared.files.container)).in_force()
     except NotFound:
         return None

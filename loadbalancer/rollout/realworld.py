@@ -28,7 +28,7 @@ from loadbalancer.rollout.reroute import reweighted
 from loadbalancer.rollout.settingsfile import SettingsFile
 from loadbalancer.rollout.updates import Update
 from loadbalancer.rollout.world import Answer, BusyError, Request, UpdateError
-from loadbalancer.running_nginx import RouteError, RunningNginx
+from loadbalancer.running_route import RouteError, RunningRoute
 from loadbalancer.visible import visible
 from loadbalancer.waiting import Wait, WaitTimeoutError
 
@@ -171,8 +171,8 @@ class RealWorld:
         """
         try:
             name = str(self.outputs["containers"]["nginx"])
-            nginx = RunningNginx(engine.connect().containers.get(name))
-            text = reweighted(nginx.route(), weights)
+            nginx = RunningRoute(engine.connect().containers.get(name))
+            text = reweighted(nginx.text(), weights)
             if text is not None:
                 nginx.apply(text)
         except (KeyError, DockerException, RouteError, WaitTimeoutError):

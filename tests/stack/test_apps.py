@@ -8,7 +8,7 @@ from collections import Counter
 import requests
 
 from loadbalancer.names import APP
-from loadbalancer.running_nginx import RunningNginx
+from loadbalancer.running_route import RunningRoute
 from loadbalancer.waiting import Wait
 from tests.rotation import smooth_weighted
 from tests.stack.deployment import Deployment
@@ -31,10 +31,10 @@ def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
     own_stack.set("replicas.app2", 3)
     own_stack.up()
     nginx = own_stack.nginx()
-    assert len(RunningNginx(nginx).workers()) >= 2
+    assert len(RunningRoute(nginx).workers()) >= 2
     # The second reload finds every name resolved, so that servers stand in the order of the text.
-    declared = RunningNginx(nginx).route()
-    RunningNginx(nginx).apply(declared)
+    declared = RunningRoute(nginx).text()
+    RunningRoute(nginx).apply(declared)
 
     containers = own_stack.containers()
     addresses = {

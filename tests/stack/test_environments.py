@@ -13,8 +13,8 @@ def test_port_0_takes_a_free_port_and_keeps_it(own_stack: Deployment) -> None:
     own_stack.up()
     url, direct = own_stack.url, own_stack.output("directUrls")["app1"]
     assert own_stack.shares(10) == {"app1": 6, "app2": 4}
-    conf = own_stack.folder / "nginx" / "nginx.conf"
-    conf.write_text(conf.read_text() + "\n# another version\n")
+    dockerfile = own_stack.folder / "nginx" / "Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV VERSION=2\n")
     own_stack.up()
     assert (own_stack.url, own_stack.output("directUrls")["app1"]) == (url, direct)
     assert own_stack.shares(10) == {"app1": 6, "app2": 4}

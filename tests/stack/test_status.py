@@ -14,7 +14,8 @@ from docker.models.containers import Container
 
 from loadbalancer import engine, names
 from loadbalancer.drift import status
-from loadbalancer.running_nginx import RunningNginx
+from loadbalancer.nginx_process import CURRENT
+from loadbalancer.running_route import RunningRoute
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
 from tests.stack.test_route import edit_by_hand
@@ -146,8 +147,10 @@ def test_what_a_hand_changed_is_shown_and_mended(
         containers[paused].pause()
         client.networks.get(network).disconnect(containers[alone])
         client.images.remove(tag, force=True)
-        route = RunningNginx(stack.nginx()).route()
+        route = RunningRoute(stack.nginx()).text()
         edit_by_hand(stack, route.replace("weight=4", "weight=1"))
+        edit = ["sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf"]
+        assert stack.nginx().exec_run(edit, user="0").exit_code == 0
 
         found = differences(stack)
         shares = {what: found.pop(what) for what in list(found) if what.startswith("share of")}
@@ -159,6 +162,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
             f"container {sick}": "is not healthy",
             f"container {alone}": f"has left network {network}",
             f"image {tag}": "is not there",
+            "nginx's nginx.conf": "was edited",
             **{f"container {one.name}": ORPHAN for one in those.orphans},
         }
         assert shares["share of app1"] == "gets 85.71 % instead of 60 %"

@@ -3,7 +3,7 @@
 import pytest
 from pulumi import automation
 
-from loadbalancer.running_nginx import RunningNginx
+from loadbalancer.running_route import RunningRoute
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 
@@ -12,8 +12,8 @@ APP2 = "Salam alikom, this is App2 :) "
 
 
 def test_sixty_and_forty_of_a_hundred(shared_stack: Deployment) -> None:
-    nginx = RunningNginx(shared_stack.nginx())
-    nginx.apply(nginx.route())  # a rotation that starts anew
+    nginx = RunningRoute(shared_stack.nginx())
+    nginx.apply(nginx.text())  # a rotation that starts anew
     answers = shared_stack.answers(100)
     assert (answers.count(APP1), answers.count(APP2)) == (60, 40)
     assert (answers[:10].count(APP1), answers[:10].count(APP2)) == (6, 4)

@@ -122,6 +122,13 @@ def test_the_metrics_tell_which_image_runs(declare: Declare) -> None:
     assert containers(declare())["nginx"]["envs"] == ["BUILD=nginx"]
 
 
+def test_what_nginx_reads_is_put_into_it_and_makes_no_other_image(declare: Declare) -> None:
+    (files,) = declare()["pulumi-python:dynamic/loadbalancer:NginxFiles"]
+    assert files.inputs["container"] == "loadbalancer-test-nginx-id"
+    assert {"nginx.conf", "njs/record.js", "admin/index.html"} <= files.inputs["files"].keys()
+    assert not [name for name in files.inputs["files"] if name.startswith(("Docker", "image/"))]
+
+
 def test_port_0_is_found_once_and_kept_in_the_state(declare: Declare) -> None:
     resources = declare(port="0", adminPort="0")
     found = resources["pulumi-python:dynamic/loadbalancer:Port"]

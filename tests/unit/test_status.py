@@ -9,7 +9,7 @@ from rich.console import Console
 
 from loadbalancer import upstream
 from loadbalancer.drift import declared, real
-from loadbalancer.drift.declared import Declared, Image, Port, Route
+from loadbalancer.drift.declared import Declared, Files, Image, Port, Route
 from loadbalancer.drift.differences import Row, compare
 from loadbalancer.drift.orphans import Orphan
 from loadbalancer.drift.real import Real
@@ -31,6 +31,7 @@ WANTED = Declared(
     networks=frozenset({"lb-net"}),
     volumes=frozenset({"lb-route"}),
     route=Route("id-nginx", TEXT),
+    files=Files("id-nginx", {"nginx.conf": "aa", "njs/record.js": "bb"}),
 )
 WELL = real.Container("running", "healthy", "sha256:a1", networks=frozenset({"lb-net"}))
 FOUND = Real(
@@ -42,6 +43,7 @@ FOUND = Real(
     networks=frozenset({"bridge", "lb-net"}),
     volumes=frozenset({"lb-route"}),
     route=TEXT,
+    files={"nginx.conf": "aa", "njs/record.js": "bb"},
 )
 
 
@@ -66,6 +68,7 @@ def test_what_is_as_declared_has_a_row_each_and_no_difference() -> None:
         "share of app2",
         "share of lb-app1:5001",
         "share of lb-app2:5002",
+        "nginx's files",
         "image lb-net/apps/app1:12",
         "network lb-net",
         "volume lb-route",
@@ -150,8 +153,27 @@ def test_an_edit_that_leaves_the_shares_is_drift_too(
 
 
 @pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (None, {"nginx's files": "are not in force"}),
+        ({}, {"nginx's files": "are not in force"}),
+        ({"nginx.conf": "cc", "njs/record.js": "bb"}, {"nginx's nginx.conf": "was edited"}),
+        ({"nginx.conf": "aa"}, {"nginx's njs/record.js": "is not there"}),
+        (
+            {"nginx.conf": "aa", "njs/record.js": "bb", "more.conf": "dd"},
+            {"nginx's more.conf": "is there, but not declared"},
+        ),
+    ],
+)
+def test_files_of_nginx_that_are_not_as_declared(
+    files: dict[str, str] | None, expected: dict[str, str]
+) -> None:
+    assert differences(replace(FOUND, files=files)) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "difference"),
-    [("", "is empty"), (None, "nginx's container, which holds it, is not there")],
+    [("", "is not in force"), (None, "nginx's container, which holds it, is not there")],
 )
 def test_a_route_that_is_gone(text: str | None, difference: str) -> None:
     found = differences(replace(FOUND, route=text))

@@ -1,0 +1,163 @@
+"""nginx.conf, njs and the page in the running nginx: changed at no cost, or not at all."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import requests
+from pulumi import automation
+
+from loadbalancer import nginx_files
+from loadbalancer.nginx_process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
+from loadbalancer.running_files import FilesError, RunningFiles
+from loadbalancer.waiting import Wait
+from tests.stack.deployment import Deployment
+from tests.stack.load import wrk
+
+SIZE = "client_max_body_size 16m"
+
+Edit = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def edit(stack: Deployment) -> Iterator[Edit]:
+    """Write a file of nginx's folder with another text in it; in the end all are as they were."""
+    before: dict[Path, str] = {}
+
+    def replace(name: str, old: str, new: str) -> None:
+        path = stack.folder / "nginx" / name
+        text = before.setdefault(path, path.read_text())  # each edit is one of the first text
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    yield replace
+    for path, text in before.items():
+        path.write_text(text)
+    stack.up()
+
+
+def inside(stack: Deployment, *command: str, user: str = "") -> str:
+    """Run a command in nginx's container; returns what it printed."""
+    code, output = stack.nginx().exec_run(list(command), user=user)
+    assert code == 0, output
+    assert isinstance(output, bytes)
+    return output.decode().strip()
+
+
+def versions(stack: Deployment) -> int:
+    """Count the versions that lie in the volume, used or not."""
+    return len(inside(stack, "find", FILES_FOLDER, "-name", "nginx.conf").splitlines())
+
+
+def ask(url: str) -> object:
+    """Ask once; None when the answer is what it should be."""
+    status = requests.get(url, timeout=10).status_code
+    return None if status == requests.codes.ok else status
+
+
+def operations(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
+    """Count what an update did, by operation, without what it left as it was."""
+    found = result.summary.resource_changes or {}
+    return {str(kind): count for kind, count in found.items() if str(kind) != "same"}
+
+
+def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit: Edit) -> None:
+    before, admin = stack.ids(), stack.output("adminUrl")
+    with (
+        wrk(stack.url, method="GET") as get,
+        wrk(stack.url, method="POST", body="name=value") as post,
+        wrk(stack.url, method="GET", keep_alive=False) as short,
+    ):
+        for version in range(1, 4):
+            header = f"add_header X-Version {version} always;"
+            edit("nginx.conf", "proxy_pass http://apps;", f"{header} proxy_pass http://apps;")
+            edit("admin/index.html", "<h1>", f"<h1>Version {version}: ")
+            edit("njs/exposition.js", "What runs.", f"What runs now: {version}.")
+            assert operations(stack.up()) == {"update": 1}
+            assert requests.get(stack.url, timeout=30).headers["X-Version"] == str(version)
+            page, figures = (
+                requests.get(f"{admin}{path}", timeout=30) for path in ("/", "/metrics")
+            )
+            assert f"Version {version}: " in page.text
+            assert f"What runs now: {version}." in figures.text
+    for load in (get, post, short):
+        assert load.failures == []
+        assert load.requests > 100
+    assert stack.ids() == before
+    assert versions(stack) == 1
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+def test_what_nginx_refuses_is_told_in_its_words_and_nothing_changes(
+    stack: Deployment, edit: Edit
+) -> None:
+    before, served = stack.ids(), RunningFiles(stack.nginx()).in_force()
+    edit("nginx.conf", SIZE, "client_max_body_size much")
+    with pytest.raises(automation.CommandError, match=r"invalid value in nginx.conf:\d+"):
+        stack.up()
+    assert stack.ids() == before
+    assert RunningFiles(stack.nginx()).in_force() == served
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("nginx.conf", b"js_path njs;", b"", 'Cannot load module "record.js"'),
+        ("njs/record.js", b"function", b"fonction", "SyntaxError"),
+        ("nginx.conf", b"listen 8080;", b"listen 192.0.2.1:8080;", "bind"),
+        # nginx takes this one, but nobody could tell what it serves by.
+        (
+            "nginx.conf",
+            b"/generation {",
+            b"/other {",
+            "new workers to serve; last seen: nginx answ",
+        ),
+    ],
+)
+def test_what_fails_leaves_the_old_files_serving(
+    shared_stack: Deployment, name: str, old: bytes, new: bytes, message: str
+) -> None:
+    nginx = RunningFiles(shared_stack.nginx(), Wait(timeout=5))
+    served = nginx.in_force()
+    files = nginx_files.read(shared_stack.folder / "nginx")
+    assert old in files[name]
+    with pytest.raises(FilesError, match=message):
+        nginx.apply({**files, name: files[name].replace(old, new)})
+    assert nginx.in_force() == served
+    assert versions(shared_stack) == 1
+    assert shared_stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+def test_a_file_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
+    declared = RunningFiles(stack.nginx()).in_force()
+    inside(stack, "sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf", user="0")
+    inside(stack, "rm", f"{CURRENT}/admin/page.js", user="0")
+    assert operations(stack.stack.refresh()) == {"update": 1}
+    with pytest.raises(automation.CommandError, match="changes were"):
+        stack.expect_no_changes()
+    assert operations(stack.up()) == {"update": 1}
+    assert RunningFiles(stack.nginx()).in_force() == declared
+
+
+def test_what_nginx_has_not_read_is_seen_and_mended(stack: Deployment) -> None:
+    # As somebody leaves it who is killed between writing and the reload.
+    inside(
+        stack, "sed", "-i", "s/default .*;/default x;/", f"{ROUTE_FOLDER}/generation.conf", user="0"
+    )
+    assert operations(stack.stack.refresh()) == {"update": 2}
+    assert operations(stack.up()) == {"update": 2}
+    assert operations(stack.stack.refresh()) == {}
+
+
+def test_an_nginx_that_starts_again_serves_by_its_files(stack: Deployment, edit: Edit) -> None:
+    edit("nginx.conf", SIZE, "client_max_body_size 17m")
+    stack.up()
+    expected = RunningFiles(stack.nginx()).in_force()
+    stack.nginx().restart()
+    Wait(60, forgives=(requests.RequestException,)).until(
+        "nginx to answer", partial(ask, stack.url)
+    )
+    assert RunningFiles(stack.nginx()).in_force() == expected
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
