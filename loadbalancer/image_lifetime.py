@@ -1,5 +1,6 @@
 """ImageLifetime: the dynamic resource that removes an image once no container runs it."""
 
+from contextlib import suppress
 from typing import Any
 
 import pulumi
@@ -39,16 +40,21 @@ class ImageLifetimeProvider(ResourceProvider):
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         """Remove the image, unless a container runs it again."""
-        from docker.errors import ImageNotFound  # noqa: PLC0415
+        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415
 
         from loadbalancer import engine  # noqa: PLC0415
+        from loadbalancer.waiting import Wait  # noqa: PLC0415
 
         client = engine.connect()
-        if all(container["ImageID"] != id_ for container in client.api.containers(all=True)):
-            try:
+        if any(container["ImageID"] == id_ for container in client.api.containers(all=True)):
+            return
+
+        def remove() -> None:
+            with suppress(ImageNotFound):
                 client.images.remove(id_, force=True)
-            except ImageNotFound:
-                return
+
+        # Docker fails now and then while another image with the same layers is made or removed.
+        Wait(30, 0.5, forgives=(APIError,)).until(f"Docker to remove image {id_}", remove)
 
 
 class ImageLifetime(Resource, module="loadbalancer", name="ImageLifetime"):
