@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.deployment import Deployment
+from loadbalancer import engine
+from tests.apps.containers import build, remove_image
+from tests.stack.deployment import PROJECT, Deployment
 from toolchain import baseimages
 from toolchain.dockerapi import Engine
 from toolchain.recipes import RECIPES
@@ -25,6 +27,25 @@ def find_base_images() -> dict[str, str]:
 def base_images() -> dict[str, str]:
     """Names of the base images that this machine has."""
     return find_base_images()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def layers(base_images: dict[str, str]) -> Iterator[None]:
+    """Images that keep the layers of the apps and of nginx for as long as tests run.
+
+    Docker fails to build on a layer whose last image another worker's stack removes just then.
+    """
+    apps = {"PYTHON_IMAGE": base_images["python"]}
+    recipes = [
+        ("apps", {**apps, "APP": "app1"}),
+        ("apps", {**apps, "APP": "app2"}),
+        ("nginx", {"NGINX_IMAGE": base_images["nginx"]}),
+    ]
+    client = engine.connect()
+    kept = [build(client, PROJECT / folder, given) for folder, given in recipes]
+    yield
+    for name in kept:
+        remove_image(client, name)
 
 
 @pytest.fixture(scope="session")
