@@ -8,38 +8,12 @@ from docker.models.containers import Container
 
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
+from tests.stack.failing import kill_inside, wait_until_back, wait_until_shared
 from tests.stack.load import wrk
 
 LOST = 16
 """How many POSTs an app may take with it. There are eight connections: it has a request of each at
 most when it dies, and may take one more of each before nobody listens."""
-
-
-def kill_inside(container: Container) -> None:
-    """End every process in a container at once, as the kernel would."""
-    container.exec_run(["bash", "-c", "kill -9 -1"])
-
-
-def wait_until_back(container: Container, started: str) -> None:
-    """Wait until Docker has started a container again and it is healthy."""
-
-    def look() -> object:
-        container.reload()
-        state = container.attrs["State"]
-        back = state["StartedAt"] != started and state["Health"]["Status"] == "healthy"
-        return None if back else state["Status"]
-
-    Wait(300, 0.1).until("Docker to start the app again", look)
-
-
-def wait_until_shared(stack: Deployment) -> None:
-    """Wait until both apps get their shares of ten requests."""
-
-    def look() -> object:
-        seen = stack.shares(10)
-        return None if seen == {"app1": 6, "app2": 4} else seen
-
-    Wait(300, 0.2).until("both apps to get their shares", look)
 
 
 def posts(container: Container) -> list[str]:

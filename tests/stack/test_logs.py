@@ -9,8 +9,8 @@ from urllib.parse import unquote
 import requests
 
 from tests.stack.deployment import Deployment
+from tests.stack.failing import kill_inside, wait_until_back, wait_until_shared
 from tests.stack.terminal import PATIENCE, Running, run, running
-from tests.stack.test_failing_apps import kill_inside, wait_until_back, wait_until_shared
 
 REQUEST = re.compile(
     r"(?P<time>\S{23}Z) (?P<source>(?P<of>nginx|app\d)-\S+) +(?P<status>\d{3}) (?P<method>\S+) "

@@ -16,9 +16,9 @@ from loadbalancer.metrics.window import Window
 from loadbalancer.waiting import Wait
 from tests.stack.counters import read, settled
 from tests.stack.deployment import Deployment
+from tests.stack.editing import change
+from tests.stack.failing import wait_until_shared
 from tests.stack.load import counted
-from tests.stack.test_failing_apps import wait_until_shared
-from tests.stack.test_versions import change
 
 PAGES = """
 

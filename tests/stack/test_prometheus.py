@@ -11,8 +11,8 @@ from loadbalancer.running_route import RunningRoute
 from tests.monitoring import RULES, names_in_rules, promtool, rules
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
+from tests.stack.failing import wait_until_shared
 from tests.stack.prometheus import PATIENCE, Prometheus, prometheus
-from tests.stack.test_failing_apps import wait_until_shared
 
 
 @pytest.fixture

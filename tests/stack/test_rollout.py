@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack.deployment import Deployment, free_ports
+from tests.stack.editing import change
 from tests.stack.load import wrk
 from tests.stack.rolling import (
     FAULTS,
@@ -26,7 +27,6 @@ from tests.stack.rolling import (
     rolling,
     run,
 )
-from tests.stack.test_versions import change
 
 BEFORE = {"app1": 1, "app2": 0}
 ALL = {"app1": 0, "app2": 100}

@@ -1,36 +1,11 @@
 """The route in the running nginx: drift is seen and mended, a bad one is not taken."""
 
-import io
-import tarfile
-
 import pytest
 from pulumi import automation
 
-from loadbalancer.nginx_process import ROUTE_FOLDER
 from loadbalancer.running_route import RouteError, RunningRoute
-from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
-
-
-def edit_by_hand(stack: Deployment, text: str) -> None:
-    """Write a route into nginx's volume past the product's own code, and have nginx reload it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo("route.conf")
-        entry.size = len(text.encode())
-        archive.addfile(entry, io.BytesIO(text.encode()))
-    nginx = stack.nginx()
-    running = RunningRoute(nginx)
-    old_workers = set(running.workers())
-    nginx.put_archive(ROUTE_FOLDER, buffer.getvalue())
-    nginx.kill("HUP")
-
-    # A reload that came late would have the rotation begin anew in the middle of something else.
-    def look() -> object:
-        workers = set(running.workers())
-        return None if workers and not workers & old_workers else f"only workers {workers}"
-
-    Wait(120, 0.1).until("nginx to reload", look)
+from tests.stack.editing import edit_by_hand
 
 
 def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:

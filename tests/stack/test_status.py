@@ -18,7 +18,7 @@ from loadbalancer.nginx_process import CURRENT
 from loadbalancer.running_route import RunningRoute
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
-from tests.stack.test_route import edit_by_hand
+from tests.stack.editing import edit_by_hand
 
 ORPHAN = "carries the labels, but no state knows it"
 

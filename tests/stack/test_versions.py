@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -11,6 +10,7 @@ from pulumi import automation
 from loadbalancer.names import APP
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment, free_ports
+from tests.stack.editing import app_file, change
 from tests.stack.load import wrk
 
 SLOW = """
@@ -23,17 +23,6 @@ def slow() -> str:
     time.sleep(20)
     return "slow"
 """
-
-
-def app_file(stack: Deployment, app: str) -> Path:
-    """Find the code of an app in the stack's own copy of the project."""
-    return stack.folder / "apps" / app / "app.py"
-
-
-def change(stack: Deployment, app: str, code: str) -> None:
-    """Add code to an app."""
-    path = app_file(stack, app)
-    path.write_text(path.read_text() + code)
 
 
 @pytest.fixture

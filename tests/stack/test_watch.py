@@ -7,8 +7,8 @@ import requests
 
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
+from tests.stack.failing import wait_until_shared
 from tests.stack.terminal import PATIENCE, Running, run, running
-from tests.stack.test_failing_apps import wait_until_shared
 
 
 def figures(watching: Running, app: str) -> dict[str, str]:
