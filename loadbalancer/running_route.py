@@ -50,7 +50,7 @@ class RunningRoute(NginxProcess):
         before = self.text()
         newcomers = self.newcomers(text)
         try:
-            introduction = staged(before, newcomers) if newcomers and serving(before) else None
+            introduction = staged(before, newcomers) if newcomers else None
             if introduction:
                 self._switch({_ROUTE: introduction})
                 self._wait_until_reachable(newcomers)
