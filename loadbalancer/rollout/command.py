@@ -4,42 +4,21 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from loadbalancer import apps
-from loadbalancer.rollout import beginning, choice, earlier, holding, loop, message, story, updates
+from loadbalancer.rollout import backward, beginning, holding, loop, story, updates, words
 from loadbalancer.rollout.asking import Person
 from loadbalancer.rollout.ending import Ending, HeldError, RolloutError
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.holding import TakenError
-from loadbalancer.rollout.message import Kind, Message
 from loadbalancer.rollout.message import weights as written
 from loadbalancer.rollout.progress import KEY, Progress, State
-from loadbalancer.rollout.realworld import RealWorld, as_config
-from loadbalancer.rollout.settings import RolloutSettings
-from loadbalancer.rollout.view import Json, Lines, Screen, View
+from loadbalancer.rollout.realworld import RealWorld
+from loadbalancer.rollout.terminal import Terminal
+from loadbalancer.rollout.view import Lines, View
 from loadbalancer.rollout.world import Request, UpdateError
-
-
-@dataclass
-class Terminal:
-    """Where it is shown: live, as lines, or as JSON."""
-
-    console: Console
-    machine: bool = False
-
-    def view(self, settings: RolloutSettings) -> View:
-        """Choose how to show a rollout."""
-        if self.machine:
-            return Json()
-        if self.console.is_terminal and not self.console.is_dumb_terminal:
-            return Screen(self.console, choice.chosen(settings))
-        return Lines(self.console)
 
 
 class Rollouts:
@@ -77,7 +56,7 @@ class Rollouts:
             beginning.check(settings, before, apps.find(self._project / "apps"))
             beginning.check_stack(self._stack, before, world.outputs, history)
             if before == settings.to:
-                self._terminal.console.print(f"{self._stack} has these weights already.")
+                self._terminal.say(f"{self._stack} has these weights already.")
                 return Ending.REACHED
             progress = Progress(
                 id=secrets.token_hex(4),
@@ -110,7 +89,7 @@ class Rollouts:
             record = self._needed()
             if keep:
                 self._world.forget()
-                self._terminal.console.print("The rollout is ended; the weights stay as they are.")
+                self._terminal.say("The rollout is ended; the weights stay as they are.")
                 return Ending.HELD
             return self._take_back(record)
 
@@ -118,35 +97,23 @@ class Rollouts:
         """Ask something of the rollout at work."""
         if not self._world.desk.taken():
             record = self._needed()
-            raise RolloutError(f"{_state(record)}. {self._ways()}")
+            raise RolloutError(f"{words.standing(record)}. {words.ways(self._stack)}")
         return self._ask(request)
 
     def status(self) -> Ending:
         """Show how far it is."""
         record = self._world.record()
         alive = self._world.desk.taken()
-        console = self._terminal.console
         if self._terminal.machine:
             found = None if record is None else {**json.loads(record.write()), "alive": alive}
             print(json.dumps(found))
             return Ending.REACHED
         if record is None:
-            console.print(f"No rollout of {self._stack} is under way.")
-            last = self._world.history.all()[-1:]
-            console.print(
-                f"The last update: {last[0].message.text}" if last else "", soft_wrap=True
-            )
+            self._terminal.say(f"No rollout of {self._stack} is under way.")
+            for last in self._world.history.all()[-1:]:
+                self._terminal.say(f"The last update: {last.message.text}")
             return Ending.REACHED
-        since = datetime.fromtimestamp(record.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        plan = record.plan
-        console.print(
-            f"Rollout {record.id} of {self._stack} since {since}, by {record.holder}:\n"
-            f"from {written(record.before)} to {written(record.target)}, "
-            f"step {record.step + 1} of {len(plan)}, now {written(record.weights)}.\n"
-            + (f"It is {record.state.value}." if alive else f"{_state(record)}. {self._ways()}"),
-            soft_wrap=True,
-            markup=False,
-        )
+        self._terminal.say(words.report(record, self._stack, alive=alive))
         return Ending.REACHED
 
     def tell(self) -> Ending:
@@ -163,25 +130,11 @@ class Rollouts:
         with self._at_work():
             record = self._record()
             if record is not None:
-                raise RolloutError(f"{_state(record)}. {self._ways()}")
-            world = self._world
-            settings, every = world.file.settings(), world.history.all()
-            found = earlier.find(every, number, settings.weights)
+                raise RolloutError(f"{words.standing(record)}. {words.ways(self._stack)}")
             folders = apps.find(self._project / "apps")
-            weights = earlier.weights(found, settings.weights, folders)
-            text = f"Went back to update {found.number}: {written(weights)}, "
-            text += f"from {written(settings.weights)}"
-            undoes = (found.number + 1, every[-1].number) if found is not every[-1] else None
-            said = message.write(Message(f"{text}.", Kind.BACK, "", world.user, undoes))
             # Ctrl-C would leave half of it.
             with self._person.listening():
-                world.set_all(as_config(weights))
-                try:
-                    world.up(said)
-                except UpdateError as error:
-                    again = f"Try again: make up STACK={self._stack}"
-                    raise RolloutError(f"the update failed: {error}. {again}") from error
-            self._terminal.console.print(f"{text}.", soft_wrap=True, markup=False)
+                self._terminal.say(backward.go_back(self._world, self._stack, folders, number))
         return Ending.REACHED
 
     @contextmanager
@@ -217,16 +170,11 @@ class Rollouts:
             )
         return record
 
-    def _ways(self) -> str:
-        on, back = (f"make rollout DO={verb} STACK={self._stack}" for verb in ("resume", "abort"))
-        return f"Go on with it: {on}; take it back: {back}"
-
     def _offer(self, record: Progress) -> Ending:
         """Say that a rollout has not ended, and do what the person here wants of it."""
-        console = self._terminal.console
-        console.print(f"{_state(record)}.", soft_wrap=True, markup=False)
+        self._terminal.say(f"{words.standing(record)}.")
         if not self._person.there or self._terminal.machine:
-            console.print(f"{self._ways()}.", soft_wrap=True, markup=False)
+            self._terminal.say(f"{words.ways(self._stack)}.")
             return Ending.HELD
         try:
             said = input("Go on with it (g), take it back (r), or leave it (l)? ").strip()[:1]
@@ -275,14 +223,5 @@ class Rollouts:
 
     def _ask(self, request: Request) -> Ending:
         self._world.desk.ask(request)
-        self._terminal.console.print(f"Asked the rollout of {self._stack} to {request.value}.")
+        self._terminal.say(f"Asked the rollout of {self._stack} to {request.value}.")
         return Ending.REACHED
-
-
-def _state(record: Progress) -> str:
-    """Say how a rollout is that nobody is at work on."""
-    how = f"held: {record.reason}" if record.state is State.HELD else "cut off"
-    return (
-        f"A rollout to {written(record.target)} by {record.holder} was {how}, "
-        f"at step {record.step + 1} of {len(record.plan)} with {written(record.weights)}"
-    )

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-from loadbalancer.rollout import choice, guard, message
+from loadbalancer.rollout import choice, guard, hook, message, words
 from loadbalancer.rollout.ending import BackError, Ending, HeldError
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.message import Kind, Message
 from loadbalancer.rollout.message import weights as written
 from loadbalancer.rollout.progress import Phase, Progress, State
 from loadbalancer.rollout.quantities import seconds
-from loadbalancer.rollout.quantities import written as percentage
 from loadbalancer.rollout.watcher import Watcher
 from loadbalancer.rollout.world import Answer, BusyError, Request, UpdateError, World
 
@@ -62,7 +61,7 @@ class _Rollout:
         progress = self._progress
         if progress.phase is Phase.BACK:
             raise BackError(progress.reason)
-        self._tell("resumed" if resumed else "begun", self._what())
+        self._tell("resumed" if resumed else "begun", words.course(self._progress))
         if progress.phase is Phase.BEGUN:
             self._enter(0)
         elif progress.phase is Phase.STEP:
@@ -76,14 +75,8 @@ class _Rollout:
                 return
         self._close()
 
-    def _what(self) -> str:
-        steps = ", ".join(percentage(step.part) for step in self._progress.plan)
-        before, target = written(self._progress.before), written(self._progress.target)
-        return f"from {before} to {target}, steps {steps} of the way"
-
     def _title(self, step: int) -> str:
-        plan = self._progress.plan
-        return f"step {step + 1} of {len(plan)} ({percentage(plan[step].part)})"
+        return words.title(self._progress, step)
 
     def _enter(self, step: int) -> None:
         """Pass the gates of a step, and set its weights."""
@@ -101,10 +94,10 @@ class _Rollout:
         progress.state, progress.weights = State.RUNNING, changed
         self._world.save(progress, changed)
         self._tell("setting", f"{self._title(step)}: {written(changed)}")
-        way = f"from {written(progress.before)} to {written(progress.target)}"
+        way = words.ends(progress)
         text = f"{self._title(step).capitalize()} {way}: {written(changed)}"
         try:
-            self._up(f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP)
+            self._up(f"{text}. {words.sentence(why)}" if why else text + ".", Kind.STEP)
         except BusyError as error:
             raise HeldError(f"somebody else's update is running: {error}") from error
         except UpdateError as error:
@@ -189,21 +182,7 @@ class _Rollout:
         command = self._progress.settings.hook
         if not command:
             return
-        progress, plan = self._progress, self._progress.plan
-        code = self._world.hook(
-            command,
-            {
-                "ROLLOUT_ID": progress.id,
-                "ROLLOUT_WHEN": when,
-                "ROLLOUT_STEP": str(step + 1),
-                "ROLLOUT_STEPS": str(len(plan)),
-                "ROLLOUT_PERCENT": percentage(plan[step].part).removesuffix("%"),
-                "ROLLOUT_WEIGHTS": written(progress.weights_of(step)),
-                "ROLLOUT_BEFORE": written(progress.before),
-                "ROLLOUT_TARGET": written(progress.target),
-                "ROLLOUT_FIGURES": progress.figures if when == "after" else "",
-            },
-        )
+        code = self._world.hook(command, hook.environment(self._progress, when, step))
         if code:
             raise BackError(f"the hook {when} {self._title(step)} ended with {code}")
         self._tell("hook", f"the hook {when} {self._title(step)} agreed")
@@ -216,7 +195,7 @@ class _Rollout:
         self._world.save(progress)
         text = f"Reached {written(progress.target)}, from {written(progress.before)}"
         try:
-            self._up(f"{text}. {_sentence(progress.figures)}", Kind.REACHED)
+            self._up(f"{text}. {words.sentence(progress.figures)}", Kind.REACHED)
         except UpdateError as error:
             raise HeldError(f"the closing update failed: {error}") from error
         self._world.forget()
@@ -266,8 +245,3 @@ class _Rollout:
         progress = self._progress
         weights: Mapping[str, int] = dict(progress.weights)
         self._world.emit(Event(kind, self._world.now(), text, progress.step + 1, weights))
-
-
-def _sentence(text: str) -> str:
-    """Begin with a capital letter and end with a full stop."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."

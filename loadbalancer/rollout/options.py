@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from loadbalancer.rollout.command import Rollouts, Terminal
+from loadbalancer.rollout.command import Rollouts
 from loadbalancer.rollout.ending import Ending
+from loadbalancer.rollout.terminal import Terminal
 from loadbalancer.rollout.world import Request
 
 VERBS = frozenset({"rollout", "history", "rollback"})
