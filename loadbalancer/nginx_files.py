@@ -79,12 +79,16 @@ def _nginx(container: str) -> "RunningFiles":
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """Read what of nginx's folder is put into the nginx that runs, by paths relative to it."""
+    """Read what of nginx's folder is put into the nginx that runs, by paths relative to it.
+
+    Hidden files are left out: they are what editors keep beside the one that is edited.
+    """
     paths = {one.relative_to(path): one for one in folder.files(path)}
     return {
         relative.as_posix(): one.read_bytes()
         for relative, one in paths.items()
         if relative.parts[0] not in IMAGE
+        and not any(part.startswith(".") for part in relative.parts)
     }
 
 

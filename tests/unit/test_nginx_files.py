@@ -1,0 +1,45 @@
+"""Which files of nginx's folder are put into the nginx that runs."""
+
+from pathlib import Path
+
+import pytest
+
+from loadbalancer.nginx_files import NginxFilesProvider, read
+from loadbalancer.running_files import FilesError
+
+DECLARED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
+
+
+def test_all_but_the_images_own_and_hidden_ones(tmp_path: Path) -> None:
+    for name in ("Dockerfile", "image/route/route.conf", ".nginx.conf.swp", "njs/.cache/a.js"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("no")
+    for name in ("nginx.conf", "njs/record.js", "conf.d/image/logo.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff yes")
+    found = read(tmp_path)
+    assert list(found) == ["conf.d/image/logo.png", "nginx.conf", "njs/record.js"]
+    assert set(found.values()) == {b"\xff yes"}
+
+
+@pytest.mark.parametrize(
+    ("news", "changes", "replaces"),
+    [
+        ({}, False, []),
+        ({"files": {"nginx.conf": "bb"}}, True, []),
+        ({"files": {"nginx.conf": "aa", "njs/more.js": "cc"}}, True, []),
+        ({"folder": "elsewhere"}, False, []),
+        ({"container": "two"}, True, ["container"]),
+    ],
+)
+def test_other_files_change_in_place_and_another_container_gets_them_anew(
+    news: dict[str, object], changes: bool, replaces: list[str]
+) -> None:
+    diff = NginxFilesProvider().diff("one", DECLARED, {**DECLARED, **news})
+    assert (diff.changes, diff.replaces) == (changes, replaces)
+
+
+def test_files_that_are_not_those_of_the_preview_are_not_put_in(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text("edited meanwhile")
+    with pytest.raises(FilesError, match=r"nginx\.conf changed while the update ran"):
+        NginxFilesProvider().create({**DECLARED, "folder": str(tmp_path)})
