@@ -96,6 +96,7 @@ class Deployment:
             "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "GOGC": "400",  # Pulumi's processes are many and short; collecting costs a tenth
         }
         stack = automation.create_stack(
             f"test-{uuid.uuid4().hex[:8]}",
