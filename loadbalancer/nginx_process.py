@@ -10,6 +10,7 @@ from contextlib import suppress
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
+from loadbalancer import execution
 from loadbalancer.waiting import Wait, WaitTimeoutError
 
 ROUTE_FOLDER = "/etc/nginx/route"
@@ -125,8 +126,7 @@ class NginxProcess:
 
     def _run(self, *command: str, user: str = "") -> tuple[int, str]:
         """Run a command in the container; returns its exit code and what it printed."""
-        code, output = self._container.exec_run(list(command), user=user)
-        return int(code or 0), bytes(output).decode(errors="replace").strip()  # type: ignore[arg-type]
+        return execution.run(self._container, command, user=user)
 
     def _processes(self) -> dict[str, str]:
         """Find the titles of all worker processes, by their IDs."""

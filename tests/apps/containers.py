@@ -19,6 +19,7 @@ import docker.types
 import requests
 from docker.models.containers import Container
 
+from loadbalancer import execution
 from loadbalancer.waiting import Wait, WaitTimeoutError
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
@@ -118,9 +119,7 @@ class App:
 
     def run(self, *command: str) -> tuple[int, str]:
         """Run a program inside; return its exit code and what it wrote."""
-        code, output = self.container.exec_run(list(command))
-        assert code is not None, f"{command} was cut off with its container"
-        return int(code), bytes(output).decode() if isinstance(output, bytes) else ""
+        return execution.run(self.container, command)
 
     def wait_until_healthy(self) -> None:
         """Wait for the probe; the error shows the log."""

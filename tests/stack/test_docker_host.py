@@ -1,21 +1,33 @@
 """The whole stack over DOCKER_HOST: nothing goes past the engine's address."""
 
+import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from docker import DockerClient
 
+from loadbalancer import execution
 from tests.stack.deployment import Deployment
 
 SOCKET = "/var/run/docker.sock"
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+LATE = 0.05
+"""Seconds by which the engine's answers come late, so that their parts arrive together."""
+
+
+def _pass_on(source: socket.socket, target: socket.socket, late: float) -> None:
     """Copy bytes one way until the source ends, however it does; then end the target's too."""
     with suppress(OSError):
-        while data := source.recv(65536):
+        while select.select([source], [], []):
+            time.sleep(late)
+            data = source.recv(65536)
+            if not data:
+                break
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
@@ -36,14 +48,28 @@ def engine_over_tcp() -> Iterator[tuple[str, list[int]]]:
             connections[0] += 1
             engine = socket.socket(socket.AF_UNIX)
             engine.connect(SOCKET)
-            for ends in ((client, engine), (engine, client)):
-                threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+            for way in ((client, engine, 0.0), (engine, client, LATE)):
+                threading.Thread(target=_pass_on, args=way, daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:
         yield f"tcp://127.0.0.1:{listener.getsockname()[1]}", connections
     finally:
         listener.close()
+
+
+def test_a_command_in_a_container_loses_no_output(
+    engine_over_tcp: tuple[str, list[int]], shared_stack: Deployment
+) -> None:
+    address, _ = engine_over_tcp
+    nginx = DockerClient(address).containers.get(str(shared_stack.nginx().id))
+    for _ in range(5):
+        code, printed = execution.run(nginx, ["sh", "-c", "echo out; echo err >&2; exit 7"])
+        assert (code, sorted(printed.split())) == (7, ["err", "out"])
+    assert execution.run(nginx, ["id", "-u"], user="0") == (0, "0")
+    code, printed = execution.run(nginx, ["no-such-program"])
+    assert code in {126, 127}
+    assert "no-such-program" in printed
 
 
 def test_up_change_and_refresh_over_docker_host(

@@ -3,6 +3,7 @@
 import pytest
 import requests
 
+from loadbalancer import execution
 from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment, free_ports
 
@@ -40,8 +41,8 @@ def test_containers_have_no_more_rights_than_they_need(shared_stack: Deployment)
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert host["SecurityOpt"] == ["no-new-privileges"]
-        _, users = container.exec_run(["id", "-u"])
-        assert int(bytes(users)) > 0  # type: ignore[arg-type]
+        _, user = execution.run(container, ["id", "-u"])
+        assert int(user) > 0
         published = [port for port in container.ports.values() if port]
         assert bool(published) == (container.name == shared_stack.nginx().name)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from loadbalancer import execution
 from loadbalancer.metrics import window
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window
@@ -243,8 +244,7 @@ def test_only_the_host_reaches_the_admin_port(metered: Deployment) -> None:
     program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read())"
 
     def ask(url: str) -> tuple[int, str]:
-        code, output = app.exec_run(["python", "-c", program, url])
-        return int(code or 0), bytes(output).decode()  # type: ignore[arg-type]
+        return execution.run(app, ["python", "-c", program, url])
 
     assert ask(f"http://{nginx}:8080/")[0] == 0  # it can reach nginx as such
     for path in ("/metrics", "/status.json", "/", "/healthz"):

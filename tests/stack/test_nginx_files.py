@@ -8,7 +8,7 @@ import pytest
 import requests
 from pulumi import automation
 
-from loadbalancer import nginx_files
+from loadbalancer import execution, nginx_files
 from loadbalancer.nginx_process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.running_files import FilesError, RunningFiles
 from loadbalancer.waiting import Wait
@@ -39,10 +39,9 @@ def edit(stack: Deployment) -> Iterator[Edit]:
 
 def inside(stack: Deployment, *command: str, user: str = "") -> str:
     """Run a command in nginx's container; returns what it printed."""
-    code, output = stack.nginx().exec_run(list(command), user=user)
-    assert code == 0, output
-    assert isinstance(output, bytes)
-    return output.decode().strip()
+    code, printed = execution.run(stack.nginx(), command, user=user)
+    assert code == 0, printed
+    return printed
 
 
 def versions(stack: Deployment) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from loadbalancer import engine, names
+from loadbalancer import engine, execution, names
 from loadbalancer.drift import status
 from loadbalancer.nginx_process import CURRENT
 from loadbalancer.running_route import RunningRoute
@@ -150,7 +150,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
         route = RunningRoute(stack.nginx()).text()
         edit_by_hand(stack, route.replace("weight=4", "weight=1"))
         edit = ["sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf"]
-        assert stack.nginx().exec_run(edit, user="0").exit_code == 0
+        assert execution.run(stack.nginx(), edit, user="0") == (0, "")
 
         found = differences(stack)
         shares = {what: found.pop(what) for what in list(found) if what.startswith("share of")}
