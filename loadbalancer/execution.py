@@ -26,7 +26,7 @@ def run(container: Container, command: Sequence[str], *, user: str = "") -> tupl
         user: who runs it; by default whoever the container runs as.
 
     Returns:
-        Its exit code, and what it printed to either stream, without space around it.
+        Its exit code, and what it printed to either stream.
 
     Raises:
         APIError: when the container cannot run anything now.
@@ -52,7 +52,7 @@ def run(container: Container, command: Sequence[str], *, user: str = "") -> tupl
         return None
 
     Wait().until(f"{command[0]} in container {container.name} to end", look)
-    return ended[0], printed(answer.content).decode(errors="replace").strip()
+    return ended[0], printed(answer.content).decode(errors="replace")
 
 
 def printed(stream: bytes) -> bytes:

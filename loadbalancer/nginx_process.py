@@ -126,7 +126,8 @@ class NginxProcess:
 
     def _run(self, *command: str, user: str = "") -> tuple[int, str]:
         """Run a command in the container; returns its exit code and what it printed."""
-        return execution.run(self._container, command, user=user)
+        code, printed = execution.run(self._container, command, user=user)
+        return code, printed.strip()
 
     def _processes(self) -> dict[str, str]:
         """Find the titles of all worker processes, by their IDs."""

@@ -66,7 +66,7 @@ def test_a_command_in_a_container_loses_no_output(
     for _ in range(5):
         code, printed = execution.run(nginx, ["sh", "-c", "echo out; echo err >&2; exit 7"])
         assert (code, sorted(printed.split())) == (7, ["err", "out"])
-    assert execution.run(nginx, ["id", "-u"], user="0") == (0, "0")
+    assert execution.run(nginx, ["id", "-u"], user="0") == (0, "0\n")
     code, printed = execution.run(nginx, ["no-such-program"])
     assert code in {126, 127}
     assert "no-such-program" in printed

@@ -41,7 +41,7 @@ def inside(stack: Deployment, *command: str, user: str = "") -> str:
     """Run a command in nginx's container; returns what it printed."""
     code, printed = execution.run(stack.nginx(), command, user=user)
     assert code == 0, printed
-    return printed
+    return printed.strip()
 
 
 def versions(stack: Deployment) -> int:
