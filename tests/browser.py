@@ -18,6 +18,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from loadbalancer.waiting import WaitTimeoutError
+
 PATIENCE = 60_000
 """Milliseconds: a browser beside other tests may take long for what a page does at once."""
 
@@ -69,7 +71,7 @@ class Witness:
 
 
 def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], object]) -> None:
-    """Open a page, again if `ready` fails with an error of Playwright's.
+    """Open a page, again if `ready` fails or waits in vain.
 
     Chromium drops what it is loading whenever the host gets or loses a network, as it does with
     every stack that another test brings up or destroys (net::ERR_NETWORK_CHANGED). What the
@@ -82,7 +84,7 @@ def open_until(page: Page, witness: Witness, url: str, ready: Callable[[], objec
             page.goto(url)
             ready()
             return
-        except (Error, AssertionError):
+        except (Error, AssertionError, WaitTimeoutError):
             if not left:
                 raise
 

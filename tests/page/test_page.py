@@ -370,7 +370,11 @@ def test_never_two_questions_at_once(browser: Browser, admin: Admin) -> None:
     admin.held.clear()
     with new_page(browser) as (page, witness):
         page.add_init_script(COUNTED_QUESTIONS)
-        asks = partial(page.wait_for_function, "most > 0", timeout=20 * SECOND)
+
+        def asked() -> object:
+            return None if page.evaluate("most") else "no question"
+
+        asks = partial(Wait(timeout=20).until, "the page to ask", asked)
         open_until(page, witness, admin.url, asks)
 
         def look() -> object:
