@@ -4,78 +4,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-from pulumi.dynamic import (
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import Resource
 
 from loadbalancer import folder
+from loadbalancer.in_nginx import InNginxProvider, container
 
 if TYPE_CHECKING:
-    from loadbalancer.running_files import RunningFiles
+    from docker.models.containers import Container
 
 IMAGE = ("Dockerfile", "image")
 """What of nginx's folder its image is made of; everything else is put into the nginx that runs."""
 
 
-class NginxFilesProvider(ResourceProvider):
+class NginxFilesProvider(InNginxProvider):
     """Keeps the files of one nginx container equal to those of a folder.
 
     The state holds their digests, so that a preview names the files that change.
     """
 
-    serialize_as_secret_always = False
+    declared = "files"
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        """Put the files in; they are known by the container that they are in."""
-        _apply(props)
-        return CreateResult(id_=props["container"], outs=props)
+    def apply(self, props: dict[str, Any]) -> None:
+        """Put the files in, if they are those of the preview."""
+        from loadbalancer.running_files import FilesError, RunningFiles  # noqa: PLC0415
 
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Return what nginx really serves by; no container means no files."""
-        from docker.errors import NotFound  # noqa: PLC0415
+        files = read(Path(props["folder"]))
+        for name in sorted(files.keys() | props["files"].keys()):
+            if name not in files or folder.digest(files[name]) != props["files"].get(name):
+                path = Path(props["folder"]) / name
+                raise FilesError(f"{path} changed while the update ran. Run it again: pulumi up")
+        RunningFiles(container(props["container"])).apply(files)
 
-        try:
-            nginx = _nginx(id_)
-        except NotFound:
-            return ReadResult(id_="", outs={})
-        return ReadResult(id_=id_, outs={**props, "files": nginx.in_force()})
+    def in_force(self, container: "Container") -> dict[str, str]:
+        """Find the digests of the files that nginx serves by."""
+        from loadbalancer.running_files import RunningFiles  # noqa: PLC0415
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Other files change in place; another container needs them put in again."""
-        replaces = ["container"] if olds.get("container") != news["container"] else []
-        changes = any(olds.get(key) != news[key] for key in ("container", "files"))
-        return DiffResult(changes=changes, replaces=replaces, delete_before_replace=False)
-
-    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Put the other files in."""
-        _apply(news)
-        return UpdateResult(outs=news)
-
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Leave nginx as it is: it goes with its container."""
-
-
-def _apply(props: dict[str, Any]) -> None:
-    from loadbalancer.running_files import FilesError  # noqa: PLC0415
-
-    files = read(Path(props["folder"]))
-    for name in sorted(files.keys() | props["files"].keys()):
-        if name not in files or folder.digest(files[name]) != props["files"].get(name):
-            path = Path(props["folder"]) / name
-            raise FilesError(f"{path} changed while the update ran. Run it again: pulumi up")
-    _nginx(props["container"]).apply(files)
-
-
-def _nginx(container: str) -> "RunningFiles":
-    from loadbalancer import engine  # noqa: PLC0415
-    from loadbalancer.running_files import RunningFiles  # noqa: PLC0415
-
-    return RunningFiles(engine.connect().containers.get(container))
+        return RunningFiles(container).in_force()
 
 
 def read(path: Path) -> dict[str, bytes]:

@@ -1,17 +1,20 @@
 """What there really is of a stack on the engine; only looks, never changes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from docker import DockerClient
 from docker.errors import ImageNotFound, NotFound
+from docker.models import containers as models
 
 from loadbalancer.drift import orphans
-from loadbalancer.drift.declared import Declared, Port
+from loadbalancer.drift.declared import Declared, Files, Port, Route
 from loadbalancer.drift.orphans import Orphan
 from loadbalancer.running_files import RunningFiles
 from loadbalancer.running_route import RunningRoute
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ def read(client: DockerClient, project: str, stack: str, declared: Declared) -> 
         images={name: found for name, found in images.items() if found},
         networks=frozenset(str(one.name) for one in client.networks.list()),
         volumes=frozenset(str(one.id) for one in client.volumes.list()),
-        route=_route(client, declared),
-        files=_files(client, declared),
+        route=_in_force(client, declared.route, lambda one: RunningRoute(one).in_force()),
+        files=_in_force(client, declared.files, lambda one: RunningFiles(one).in_force()),
         orphans=tuple(orphans.find(client, project, stack, declared.known)),
     )
 
@@ -96,19 +99,13 @@ def _ports(published: Mapping[str, list[dict[str, Any]] | None]) -> frozenset[Po
     return frozenset(found)
 
 
-def _route(client: DockerClient, declared: Declared) -> str | None:
-    if declared.route is None:
+def _in_force(
+    client: DockerClient, declared: Route | Files | None, look: Callable[[models.Container], T]
+) -> T | None:
+    """Look what nginx serves by; None where nothing is declared, or its container is not there."""
+    if declared is None:
         return None
     try:
-        return RunningRoute(client.containers.get(declared.route.container)).in_force()
-    except NotFound:
-        return None
-
-
-def _files(client: DockerClient, declared: Declared) -> Mapping[str, str] | None:
-    if declared.files is None:
-        return None
-    try:
-        return RunningFiles(client.containers.get(declared.files.container)).in_force()
+        return look(client.containers.get(declared.container))
     except NotFound:
         return None
