@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
-_FIRST, _LAST = 20_000, 32_000
+RANGE = range(20_000, 32_000)
 """Where to look: below the range from which systems take ports for clients, which could hold the
 port before a container has it, or while its container is replaced."""
 
@@ -34,7 +34,7 @@ def _free(bind: str) -> int:
     containers = engine.connect().containers.list(ignore_removed=True)
     taken = {port for container in containers for port in published(container)}
     local = engine.remote_host() is None
-    every = random.sample(range(_FIRST, _LAST), _LAST - _FIRST)
+    every = random.sample(RANGE, len(RANGE))
     return next(
         port for port in every if port not in taken and not (local and is_bound(bind, port))
     )

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import uuid
 from collections import Counter
@@ -19,22 +18,19 @@ import requests
 from docker.models.containers import Container
 from pulumi import automation
 
-from loadbalancer import engine, names
+from loadbalancer import engine, names, port
+from loadbalancer.config.preflight import is_bound
 from loadbalancer.drift import orphans
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "loadbalancer", "apps", "nginx")
 
 
-_FIRST_PORT, _END_OF_PORTS = 20_000, 32_000
-"""Below the range from which the system takes a port for a connection (Linux: from 32768)."""
-
-
 def _own_ports() -> Iterator[int]:
     """Go round the ports that are for this process and not for the other workers of pytest."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    own = range(_FIRST_PORT + worker, _END_OF_PORTS, workers)
+    own = port.RANGE[worker::workers]
     # Another run of the tests on this host most likely begins elsewhere.
     start = secrets.randbelow(len(own))
     return cycle((*own[start:], *own[:start]))
@@ -49,23 +45,19 @@ def free_ports(count: int) -> list[int]:
     Some seconds go by before a container has the port. Meanwhile neither a connection of this host
     nor another test is given it.
     """
-    free = (port for port in _PORTS if _is_free(port))
+    free = (number for number in _PORTS if not is_bound("127.0.0.1", number))
     return [next(free) for _ in range(count)]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @cache
 def _pulumi_command() -> automation.PulumiCommand:
     """Find Pulumi's CLI once: each of these runs it to ask for its version."""
     return automation.PulumiCommand()
+
+
+def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
+    """Count what an update did, by operation."""
+    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items()}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Apps that are killed, and the wait until all is as before."""
 
+import requests
 from docker.models.containers import Container
 
 from loadbalancer.waiting import Wait
@@ -21,6 +22,16 @@ def wait_until_back(container: Container, started: str) -> None:
         return None if back else state["Status"]
 
     Wait(300, 0.1).until("Docker to start the app again", look)
+
+
+def wait_until_answered(stack: Deployment, *, forgives: tuple[type[Exception], ...] = ()) -> None:
+    """Wait until a request is answered with 200."""
+
+    def look() -> object:
+        status = requests.get(stack.url, timeout=60).status_code
+        return None if status == requests.codes.ok else status
+
+    Wait(300, 0.2, forgives).until("nginx to have found an app", look)
 
 
 def wait_until_shared(stack: Deployment) -> None:

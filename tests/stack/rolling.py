@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 
-from loadbalancer import metrics
 from loadbalancer.waiting import Wait
+from tests.stack import counters
 from tests.stack.deployment import Deployment
 
 FAULTS = """
@@ -58,13 +58,13 @@ def fail(stack: Deployment, *, every: int = 0, sleep: float = 0.0) -> None:
 
 def in_force(stack: Deployment) -> dict[str, int | None]:
     """Weights that nginx says it has."""
-    apps = metrics.read(stack.output("adminUrl"), timeout=60).apps
+    apps = counters.read(stack).apps
     return {app: one.weight for app, one in apps.items() if one.weight is not None}
 
 
 def answered(stack: Deployment) -> dict[str, int]:
     """How many requests nginx has counted for each app so far."""
-    apps = metrics.read(stack.output("adminUrl"), timeout=60).apps
+    apps = counters.read(stack).apps
     return {app: sum(one.requests.values()) for app, one in apps.items()}
 
 

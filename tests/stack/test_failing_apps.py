@@ -6,9 +6,8 @@ from collections import Counter
 import requests
 from docker.models.containers import Container
 
-from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
-from tests.stack.failing import kill_inside, wait_until_back, wait_until_shared
+from tests.stack.failing import kill_inside, wait_until_answered, wait_until_back, wait_until_shared
 from tests.stack.load import wrk
 
 LOST = 16
@@ -61,11 +60,7 @@ def test_all_apps_down_is_a_page_with_the_request_id(stack: Deployment) -> None:
     for app, before in zip(apps, started, strict=True):
         wait_until_back(app, before)
 
-    def answers() -> object:
-        status = requests.get(stack.url, timeout=60).status_code
-        return None if status == 200 else status
-
-    Wait(300, 0.2).until("the apps to be found again", answers)
+    wait_until_answered(stack)
     wait_until_shared(stack)
 
 

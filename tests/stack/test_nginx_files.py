@@ -1,7 +1,6 @@
 """nginx.conf, njs and the page in the running nginx: changed at no cost, or not at all."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from loadbalancer import execution, nginx_files
 from loadbalancer.nginx_process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.running_files import FilesError, RunningFiles
 from loadbalancer.waiting import Wait
-from tests.stack.deployment import Deployment
+from tests.stack.deployment import Deployment, changes
+from tests.stack.failing import wait_until_answered
 from tests.stack.load import wrk
 
 SIZE = "client_max_body_size 16m"
@@ -49,16 +49,9 @@ def versions(stack: Deployment) -> int:
     return len(inside(stack, "find", FILES_FOLDER, "-name", "nginx.conf").splitlines())
 
 
-def ask(url: str) -> object:
-    """Ask once; None when the answer is what it should be."""
-    status = requests.get(url, timeout=10).status_code
-    return None if status == requests.codes.ok else status
-
-
 def operations(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
     """Count what an update did, by operation, without what it left as it was."""
-    found = result.summary.resource_changes or {}
-    return {str(kind): count for kind, count in found.items() if str(kind) != "same"}
+    return {kind: count for kind, count in changes(result).items() if kind != "same"}
 
 
 def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit: Edit) -> None:
@@ -155,8 +148,6 @@ def test_an_nginx_that_starts_again_serves_by_its_files(stack: Deployment, edit:
     stack.up()
     expected = RunningFiles(stack.nginx()).in_force()
     stack.nginx().restart()
-    Wait(60, forgives=(requests.RequestException,)).until(
-        "nginx to answer", partial(ask, stack.url)
-    )
+    wait_until_answered(stack, forgives=(requests.RequestException,))
     assert RunningFiles(stack.nginx()).in_force() == expected
     assert stack.shares(10) == {"app1": 6, "app2": 4}

@@ -4,13 +4,8 @@ import pytest
 from pulumi import automation
 
 from loadbalancer.running_route import RouteError, RunningRoute
-from tests.stack.deployment import Deployment
+from tests.stack.deployment import Deployment, changes
 from tests.stack.editing import edit_by_hand
-
-
-def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
-    """Count what an update did, by operation."""
-    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items()}
 
 
 def test_a_route_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:

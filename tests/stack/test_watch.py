@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-import requests
-
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
-from tests.stack.failing import wait_until_shared
+from tests.stack.failing import wait_until_answered, wait_until_shared
 from tests.stack.terminal import PATIENCE, Running, run, running
 
 
@@ -75,11 +73,7 @@ def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
         PATIENCE.until("new figures", look)
     assert watching.code == 0
 
-    def answered() -> object:
-        status = requests.get(stack.url, timeout=60).status_code
-        return None if status == 200 else status
-
-    PATIENCE.until("nginx to have found the apps again", answered)
+    wait_until_answered(stack)
     wait_until_shared(stack)
 
 
