@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pulumi
 
-from loadbalancer import backend, names, outputs, place, port, shares, stack
-from loadbalancer.config.settings import ADMIN_BIND
-from loadbalancer.nginx_files import NginxFiles
-from loadbalancer.proxy import Proxy, ProxyArgs
-from loadbalancer.route import Route, route_config
+from loadbalancer import names
+from loadbalancer.config.model import ADMIN_BIND
+from loadbalancer.nginx import shares
+from loadbalancer.providers import port
+from loadbalancer.providers.nginx_files import NginxFiles
+from loadbalancer.providers.route import Route, route_config
+from loadbalancer.resources import backend, network, outputs, stack
+from loadbalancer.resources.proxy import Proxy, ProxyArgs
 
 this = stack.current(Path())
 settings = this.settings
@@ -22,7 +25,7 @@ direct_ports = {
 }
 
 # A network of the stack's own, in which everything is.
-here = place.declare(this)
+here = network.declare(this)
 
 # One backend an app, each listening on a port of its own.
 ports = names.listening_ports(this.apps)

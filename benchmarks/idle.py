@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 
 from loadbalancer import engine
-from loadbalancer.probe import TIMEOUT, patient
+from loadbalancer.resources.healthcheck import TIMEOUT, patient
 from tests.stack.conftest import find_base_images
 
 _SECOND = 1_000_000_000

@@ -25,8 +25,8 @@ import requests
 from docker.models.containers import Container
 
 from loadbalancer import engine, metrics
-from loadbalancer.nginx_process import FILES_FOLDER, ROUTE_FOLDER
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
+from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
 from tests.stack.conftest import find_base_images
 from tests.stack.deployment import PROJECT, Deployment, free_ports
 

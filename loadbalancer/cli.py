@@ -13,18 +13,20 @@ from pulumi import automation
 from pulumi.automation import errors
 from rich.console import Console
 
-from loadbalancer import engine, newapp, watch
-from loadbalancer.clean import clean
+from loadbalancer import engine
+from loadbalancer.config import new_app
 from loadbalancer.config.problems import ConfigError
+from loadbalancer.display import logs, watch
+from loadbalancer.display.watch import WatchError
 from loadbalancer.drift import status
 from loadbalancer.drift.repair import RepairError, repair
-from loadbalancer.logs import stream, text
+from loadbalancer.logs import stream
 from loadbalancer.logs.filter import Filter, FilterError
 from loadbalancer.logs.stream import LogsError
 from loadbalancer.metrics import MetricsError
 from loadbalancer.rollout import options as rollout
-from loadbalancer.rollout.ending import Ending, HeldError, RolloutError, UsageError
-from loadbalancer.watch import WatchError
+from loadbalancer.rollout.errors import Ending, HeldError, RolloutError, UsageError
+from loadbalancer.state.clean import clean
 
 PROJECT = Path(__file__).resolve().parent.parent
 DRIFT = 2
@@ -39,7 +41,7 @@ _LONGEST_INTERVAL = 3600
 def main(arguments: Sequence[str]) -> int:
     """Run one verb; returns the exit code, 2 for wrong usage, and for drift in `status`.
 
-    Those of `rollout` are in loadbalancer.rollout.ending.
+    Those of `rollout` are in loadbalancer.rollout.errors.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     match options.verb:
         case "app":
-            made = newapp.create(PROJECT / "apps", options.name).relative_to(PROJECT)
+            made = new_app.create(PROJECT / "apps", options.name).relative_to(PROJECT)
             print(f"{made} is written. Give it a share of the requests, and bring it up:")
             print(f"pulumi config set --path weights.{options.name} 1 && pulumi up")
         case "status":
@@ -97,7 +99,7 @@ def _watch(options: argparse.Namespace) -> None:
 def _logs(options: argparse.Namespace) -> None:
     wanted = Filter.parse(app=options.app, status=options.status, request=options.request)
     workspace = automation.LocalWorkspace(work_dir=str(PROJECT))
-    show = text.printer(Console(highlight=False))
+    show = logs.printer(Console(highlight=False))
     stream.logs(workspace, options.stack, wanted, show, tail=options.tail, follow=options.follow)
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from loadbalancer.waiting import WaitTimeoutError
+from loadbalancer.engine.wait import WaitTimeoutError
 
 PATIENCE = 60_000
 """Milliseconds: a browser beside other tests may take long for what a page does at once."""

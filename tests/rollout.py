@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from loadbalancer.config.rollout import RolloutSettings
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.reading import AppReading, Reading
-from loadbalancer.rollout import loop, progress, updates
-from loadbalancer.rollout.ending import Ending
+from loadbalancer.rollout import controller, record
+from loadbalancer.rollout.environment import Answer, Request, UpdateError
+from loadbalancer.rollout.errors import Ending
 from loadbalancer.rollout.event import Event
-from loadbalancer.rollout.progress import Holder, Progress
-from loadbalancer.rollout.settings import RolloutSettings
-from loadbalancer.rollout.updates import Update
-from loadbalancer.rollout.world import Answer, Request, UpdateError
+from loadbalancer.rollout.record import Holder, Progress
+from loadbalancer.state import history
+from loadbalancer.state.history import Update
 
 START = 1_800_000_000.0
 
@@ -62,7 +63,7 @@ class FakeStack:
         """Bring the route to the config, as anybody may."""
         config = {"loadbalancer:weights": {"value": json.dumps(self.weights)}}
         if self.record:
-            config[progress.KEY] = {"value": self.record}
+            config[record.KEY] = {"value": self.record}
         self.history.insert(
             0,
             {
@@ -81,7 +82,7 @@ class FakeStack:
             self.route = dict(self.weights)
 
     def updates(self) -> list[Update]:
-        return updates.parse(self.history)
+        return history.parse(self.history)
 
     def messages(self) -> list[str]:
         return [update.message.text for update in self.updates()]
@@ -170,7 +171,7 @@ class FakeWorld:
         return self.stack.reading()
 
     def record(self) -> Progress | None:
-        return progress.read(self.stack.record) if self.stack.record else None
+        return record.read(self.stack.record) if self.stack.record else None
 
     def weights(self) -> Mapping[str, int]:
         return dict(self.stack.weights)
@@ -255,20 +256,20 @@ def begin(stack: FakeStack, **settings: object) -> Progress:
 
 
 def run(world: FakeWorld, begun: Progress) -> Ending:
-    return loop.run(world, begun)
+    return controller.run(world, begun)
 
 
 def abort(world: FakeWorld) -> Ending:
     """Take back, in another process, what is on record."""
-    found = progress.read(world.stack.record)
+    found = record.read(world.stack.record)
     found.holder = holder(2)
     world.stack.record = found.write()
-    return loop.take_back(world, found, "aborted")
+    return controller.take_back(world, found, "aborted")
 
 
 def resume(world: FakeWorld) -> Ending:
     """Go on in another process with what is on record."""
-    found = progress.read(world.stack.record)
+    found = record.read(world.stack.record)
     found.holder = holder(2)
     world.stack.record = found.write()
-    return loop.run(world, found, resumed=True)
+    return controller.run(world, found, resumed=True)

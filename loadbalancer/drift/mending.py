@@ -5,9 +5,9 @@ from collections.abc import Callable
 from docker import DockerClient
 from docker.errors import APIError
 
-from loadbalancer.drift import real
-from loadbalancer.drift.declared import Container, Declared
-from loadbalancer.waiting import Wait, WaitTimeoutError
+from loadbalancer.drift import actual
+from loadbalancer.engine.wait import Wait, WaitTimeoutError
+from loadbalancer.state.deployment import Container, Declared
 
 _STEPS: dict[str, tuple[str, Callable[[DockerClient, str], None]]] = {
     "paused": ("letting go on", lambda client, id_: client.api.unpause(id_)),
@@ -20,7 +20,7 @@ _STEPS: dict[str, tuple[str, Callable[[DockerClient, str], None]]] = {
 def retag(client: DockerClient, declared: Declared, report: Callable[[str], None]) -> None:
     """Give images their names back, so that none is built again and no container with it."""
     for image in declared.images:
-        if real.image(client, image.name) != image.id and real.image(client, image.id):
+        if actual.image(client, image.name) != image.id and actual.image(client, image.id):
             report(f"naming image {image.name} again")
             repository, _, tag = image.name.rpartition(":")
             client.api.tag(image.id, repository, tag)
@@ -32,7 +32,7 @@ def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]
     Returns:
         URNs of those that are there but do not get healthy, and can only be replaced.
     """
-    there = [one for one in declared.containers if real.container(client, one.id)]
+    there = [one for one in declared.containers if actual.container(client, one.id)]
     woken = set()
     for container in there:
         try:
@@ -42,7 +42,7 @@ def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]
             report(f"{container.name}: {error.explanation}")
 
     def undecided(container: Container) -> bool:
-        now = real.container(client, container.id)
+        now = actual.container(client, container.id)
         if now is None or now.works:
             return False
         # A probe that met it paused has failed; what Docker says of it until the next is stale.
@@ -56,13 +56,13 @@ def wake(client: DockerClient, declared: Declared, report: Callable[[str], None]
         Wait(timeout=60, interval=0.2).until("the containers' probes", look)
     except WaitTimeoutError as error:
         report(str(error))
-    now = {one.urn: real.container(client, one.id) for one in there}
+    now = {one.urn: actual.container(client, one.id) for one in there}
     return [urn for urn, container in now.items() if container and not container.works]
 
 
 def _wake(client: DockerClient, container: Container, report: Callable[[str], None]) -> bool:
     """Connect it to its networks and make it run; returns whether it did not run before."""
-    now = real.container(client, container.id)
+    now = actual.container(client, container.id)
     if now is None:
         return False
     for network in sorted(container.networks.keys() - now.networks):

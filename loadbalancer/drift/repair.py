@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from pulumi import automation
 
-from loadbalancer import engine, lock
-from loadbalancer.drift import declared, mending, orphans
+from loadbalancer import engine
+from loadbalancer.drift import mending, orphans
+from loadbalancer.state import deployment, lock
 
 Report = Callable[[str], None]
 
@@ -40,7 +41,7 @@ def repair(stack: automation.Stack, report: Report, *, force: bool = False) -> N
             )
         report(f"releasing the lock of process {holder.pid}, which has ended")
     stack.cancel()
-    wanted = declared.read(stack.workspace, stack.name)
+    wanted = deployment.read(stack.workspace, stack.name)
     client = engine.connect()
     # First of all, since an orphan may hold a port or a name that the stack needs.
     for orphan in list(orphans.find(client, project, stack.name, wanted.known)):

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from loadbalancer import engine
-from loadbalancer.drift import declared, differences, real
-from loadbalancer.drift.differences import Row
+from loadbalancer.drift import actual, compare
+from loadbalancer.drift.compare import Row
+from loadbalancer.state import deployment
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def look(workspace: automation.Workspace, stack: str) -> Status:
         DockerException: when no engine answers.
     """
     project = workspace.project_settings().name
-    wanted = declared.read(workspace, stack)
-    found = real.read(engine.connect(), project, stack, wanted)
-    return Status(stack, wanted.url, tuple(differences.compare(wanted, found)))
+    wanted = deployment.read(workspace, stack)
+    found = actual.read(engine.connect(), project, stack, wanted)
+    return Status(stack, wanted.url, tuple(compare.compare(wanted, found)))
 
 
 def show(status: Status, console: Console | None = None) -> None:

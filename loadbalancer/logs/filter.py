@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from loadbalancer.logs.line import Line, Source
+from loadbalancer.logs.parse import Line, Source
 
 _STATUS = re.compile(r"[1-5](?:\d\d|xx)")
 _ID = re.compile(r"[!-~]{1,128}")

@@ -11,11 +11,11 @@ from typing import Protocol
 from pulumi import automation
 
 from loadbalancer import engine
-from loadbalancer.drift import declared
 from loadbalancer.logs.filter import Filter
-from loadbalancer.logs.line import Line
 from loadbalancer.logs.merge import Merger
-from loadbalancer.logs.source import Container, LogSource
+from loadbalancer.logs.parse import Line
+from loadbalancer.logs.reader import Container, LogSource
+from loadbalancer.state import deployment
 
 _HOLD = 0.3
 """Seconds that a line waits for older ones of other containers."""
@@ -91,7 +91,7 @@ def _strangers(
     networks = frozenset(one.network for one in found)
     if len(networks) <= 1:
         return frozenset()
-    return networks - declared.read(workspace, stack).known
+    return networks - deployment.read(workspace, stack).known
 
 
 def newest(containers: Iterable[Container], read: Reader, wanted: Filter, tail: int) -> list[Line]:

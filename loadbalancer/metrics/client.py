@@ -4,9 +4,9 @@ import time
 
 import requests
 
+from loadbalancer.escape import visible
 from loadbalancer.metrics import reading
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.visible import visible
 
 TIMEOUT = 5.0
 """Seconds that the admin port has to answer in; it answers in a few milliseconds."""

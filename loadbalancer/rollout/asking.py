@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
-from loadbalancer.rollout.world import Answer
+from loadbalancer.rollout.environment import Answer
 
 Quiet = Callable[[], AbstractContextManager[None]]
 

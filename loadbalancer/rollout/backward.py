@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from loadbalancer.apps import AppFolder
-from loadbalancer.rollout import earlier, message
-from loadbalancer.rollout.ending import RolloutError
-from loadbalancer.rollout.message import Kind, Message
-from loadbalancer.rollout.message import weights as written
+from loadbalancer.config.apps import AppFolder
+from loadbalancer.rollout import earlier
+from loadbalancer.rollout.environment import UpdateError
+from loadbalancer.rollout.errors import RolloutError
 from loadbalancer.rollout.realworld import RealWorld, as_config
-from loadbalancer.rollout.world import UpdateError
+from loadbalancer.state import message
+from loadbalancer.state.message import Kind, Message
+from loadbalancer.state.message import weights as written
 
 
 def go_back(

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from loadbalancer.config.rollout import RolloutSettings
 from loadbalancer.rollout import choice
-from loadbalancer.rollout.ending import RolloutError, UsageError
-from loadbalancer.rollout.message import Kind
-from loadbalancer.rollout.message import weights as written
-from loadbalancer.rollout.settings import RolloutSettings
-from loadbalancer.rollout.updates import Update
+from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.state.history import Update
+from loadbalancer.state.message import Kind
+from loadbalancer.state.message import weights as written
 
 
 def settings(configured: RolloutSettings, given: Mapping[str, Any]) -> RolloutSettings:

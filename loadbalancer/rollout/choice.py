@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.units import percent, seconds
 from loadbalancer.rollout import plan
 from loadbalancer.rollout.plan import Plan
-from loadbalancer.rollout.quantities import percent, seconds
-from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.verdict import Rules
 
 DEFAULT_STEPS = "5,10,25,50,100"

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from loadbalancer.rollout import updates
-from loadbalancer.rollout.ending import RolloutError, UsageError
-from loadbalancer.rollout.updates import Update
+from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.state.history import Update, last_stable
 
 
 def find(history: Sequence[Update], number: int | None, present: Mapping[str, int]) -> Update:
@@ -15,7 +14,7 @@ def find(history: Sequence[Update], number: int | None, present: Mapping[str, in
         RolloutError: when nothing can be gone back to.
     """
     if number is None:
-        found = updates.last_stable(history, present)
+        found = last_stable(history, present)
         if found is None:
             raise RolloutError(
                 "no earlier update was stable and had other shares. See: make history"

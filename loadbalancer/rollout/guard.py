@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.rollout.ending import HeldError
-from loadbalancer.rollout.message import weights as written
-from loadbalancer.rollout.progress import Progress
-from loadbalancer.rollout.updates import foreign, same
-from loadbalancer.rollout.world import World
+from loadbalancer.rollout.environment import World
+from loadbalancer.rollout.errors import HeldError
+from loadbalancer.rollout.record import Progress
+from loadbalancer.state.history import foreign, same
+from loadbalancer.state.message import weights as written
 
 
 def check(world: World, progress: Progress) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loadbalancer import names
-from loadbalancer.rollout.progress import Holder
-from loadbalancer.rollout.world import Request
+from loadbalancer.rollout.environment import Request
+from loadbalancer.rollout.record import Holder
 
 
 class TakenError(RuntimeError):

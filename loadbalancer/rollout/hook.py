@@ -1,8 +1,8 @@
 """What a hook is told of the step before or after which it runs; pure."""
 
-from loadbalancer.rollout.message import weights as written
-from loadbalancer.rollout.progress import Progress
-from loadbalancer.rollout.quantities import written as percentage
+from loadbalancer.config.units import written as percentage
+from loadbalancer.rollout.record import Progress
+from loadbalancer.state.message import weights as written
 
 
 def environment(progress: Progress, when: str, step: int) -> dict[str, str]:

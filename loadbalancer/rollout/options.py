@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from loadbalancer.rollout.command import Rollouts
-from loadbalancer.rollout.ending import Ending
+from loadbalancer.rollout.commands import Rollouts
+from loadbalancer.rollout.environment import Request
+from loadbalancer.rollout.errors import Ending
 from loadbalancer.rollout.terminal import Terminal
-from loadbalancer.rollout.world import Request
 
 VERBS = frozenset({"rollout", "history", "rollback"})
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from loadbalancer.rollout.quantities import percent, seconds
+from loadbalancer.config.units import percent, seconds
 
 _MOST_STEPS = 1000
 

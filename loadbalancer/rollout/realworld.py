@@ -13,24 +13,25 @@ from docker.errors import DockerException
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
-from loadbalancer import engine, lock, metrics
+from loadbalancer import engine, metrics
 from loadbalancer.config.problems import ConfigError
+from loadbalancer.engine.wait import Wait, WaitTimeoutError
+from loadbalancer.escape import visible
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.rollout import progress as records
+from loadbalancer.nginx.live_route import RouteError, RunningRoute
+from loadbalancer.nginx.reweight import reweighted
+from loadbalancer.rollout import record as records
 from loadbalancer.rollout.asking import Person
-from loadbalancer.rollout.detached import Detached
-from loadbalancer.rollout.ending import HeldError
+from loadbalancer.rollout.environment import Answer, BusyError, Request, UpdateError
+from loadbalancer.rollout.errors import HeldError
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.holding import Desk, me
-from loadbalancer.rollout.progress import Progress
-from loadbalancer.rollout.pulumihistory import PulumiHistory
-from loadbalancer.rollout.reroute import reweighted
-from loadbalancer.rollout.settingsfile import SettingsFile
-from loadbalancer.rollout.updates import Update
-from loadbalancer.rollout.world import Answer, BusyError, Request, UpdateError
-from loadbalancer.running_route import RouteError, RunningRoute
-from loadbalancer.visible import visible
-from loadbalancer.waiting import Wait, WaitTimeoutError
+from loadbalancer.rollout.record import Progress
+from loadbalancer.state import lock
+from loadbalancer.state.config_file import SettingsFile
+from loadbalancer.state.history import Update
+from loadbalancer.state.pulumi import Detached
+from loadbalancer.state.update_list import PulumiHistory
 
 _METRICS_TIMEOUT = 2.0
 _UPDATE = Wait(timeout=600, interval=0.5)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.display.rollout import Json, Lines, Screen, View
 from loadbalancer.rollout import choice
-from loadbalancer.rollout.settings import RolloutSettings
-from loadbalancer.rollout.view import Json, Lines, Screen, View
 
 
 @dataclass

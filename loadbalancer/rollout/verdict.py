@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 
+from loadbalancer.formats import duration
 from loadbalancer.metrics.histogram import Histogram
 from loadbalancer.metrics.window import AppWindow, Window
 from loadbalancer.rollout.comparison import more
-from loadbalancer.units import duration
 
 _TWICE = 2
 """How much slower than the others' 99 of 100 an app may be where they are compared."""

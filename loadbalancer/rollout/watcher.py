@@ -1,16 +1,16 @@
 """Watching one step: window after window, until it has passed or must be taken back."""
 
+from loadbalancer.config.units import seconds
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window, since
 from loadbalancer.rollout import choice, guard, verdict
 from loadbalancer.rollout.blend import shares
-from loadbalancer.rollout.ending import BackError
+from loadbalancer.rollout.environment import World
+from loadbalancer.rollout.errors import BackError
 from loadbalancer.rollout.event import Event
-from loadbalancer.rollout.progress import Progress
-from loadbalancer.rollout.quantities import seconds
+from loadbalancer.rollout.record import Progress
 from loadbalancer.rollout.verdict import Outcome, Verdict
-from loadbalancer.rollout.world import World
 
 
 def judged(progress: Progress) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from loadbalancer.rollout.message import weights as written
-from loadbalancer.rollout.progress import Progress, State
-from loadbalancer.rollout.quantities import written as percentage
+from loadbalancer.config.units import written as percentage
+from loadbalancer.rollout.record import Progress, State
+from loadbalancer.state.message import weights as written
 
 
 def sentence(text: str) -> str:

@@ -19,8 +19,8 @@ import docker.types
 import requests
 from docker.models.containers import Container
 
-from loadbalancer import execution
-from loadbalancer.waiting import Wait, WaitTimeoutError
+from loadbalancer.engine import exec
+from loadbalancer.engine.wait import Wait, WaitTimeoutError
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
 PORT = 5001
@@ -119,7 +119,7 @@ class App:
 
     def run(self, *command: str) -> tuple[int, str]:
         """Run a program inside; return its exit code and what it wrote."""
-        return execution.run(self.container, command)
+        return exec.run(self.container, command)
 
     def wait_until_healthy(self) -> None:
         """Wait for the probe; the error shows the log."""

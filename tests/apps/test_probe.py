@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from loadbalancer.probe import TIMEOUT, patient
+from loadbalancer.resources.healthcheck import TIMEOUT, patient
 from tests.apps.conftest import Run
 from tests.apps.containers import App
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.browser import PATIENCE, Witness, new_page, open_until, table, violations
 from tests.page.admin import NOW, Admin, Status, app, status
 

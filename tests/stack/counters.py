@@ -1,8 +1,8 @@
 """nginx's counters, as they are once every answer is counted."""
 
 from loadbalancer import metrics
+from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment
 
 

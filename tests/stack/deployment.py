@@ -18,9 +18,10 @@ import requests
 from docker.models.containers import Container
 from pulumi import automation
 
-from loadbalancer import engine, names, port
-from loadbalancer.config.preflight import is_bound
+from loadbalancer import engine, names
 from loadbalancer.drift import orphans
+from loadbalancer.engine.ports import is_bound
+from loadbalancer.providers import port
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Pulumi.yaml", "__main__.py", "loadbalancer", "apps", "nginx")

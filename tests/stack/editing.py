@@ -4,9 +4,9 @@ import io
 import tarfile
 from pathlib import Path
 
-from loadbalancer.nginx_process import ROUTE_FOLDER
-from loadbalancer.running_route import RunningRoute
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
+from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.process import ROUTE_FOLDER
 from tests.stack.deployment import Deployment
 
 

@@ -3,7 +3,7 @@
 import requests
 from docker.models.containers import Container
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.stack.deployment import Deployment
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 
 _COUNTED = """
 local paths = {{ {paths} }}

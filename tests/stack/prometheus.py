@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.monitoring import CONFIG, RULES, program
 
 EVERY = "3s"

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.stack import counters
 from tests.stack.deployment import Deployment
 

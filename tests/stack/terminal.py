@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.stack.deployment import Deployment
 
 PATIENCE = Wait(timeout=300, interval=0.05)

@@ -7,9 +7,9 @@ from collections import Counter
 
 import requests
 
+from loadbalancer.engine.wait import Wait
 from loadbalancer.names import APP
-from loadbalancer.running_route import RunningRoute
-from loadbalancer.waiting import Wait
+from loadbalancer.nginx.live_route import RunningRoute
 from tests.rotation import smooth_weighted
 from tests.stack.deployment import Deployment
 

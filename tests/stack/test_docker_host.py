@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from docker import DockerClient
 
-from loadbalancer import execution
+from loadbalancer.engine import exec
 from tests.stack.deployment import Deployment
 
 SOCKET = "/var/run/docker.sock"
@@ -64,10 +64,10 @@ def test_a_command_in_a_container_loses_no_output(
     address, _ = engine_over_tcp
     nginx = DockerClient(address).containers.get(str(shared_stack.nginx().id))
     for _ in range(5):
-        code, printed = execution.run(nginx, ["sh", "-c", "echo out; echo err >&2; exit 7"])
+        code, printed = exec.run(nginx, ["sh", "-c", "echo out; echo err >&2; exit 7"])
         assert (code, sorted(printed.split())) == (7, ["err", "out"])
-    assert execution.run(nginx, ["id", "-u"], user="0") == (0, "0\n")
-    code, printed = execution.run(nginx, ["no-such-program"])
+    assert exec.run(nginx, ["id", "-u"], user="0") == (0, "0\n")
+    code, printed = exec.run(nginx, ["no-such-program"])
     assert code in {126, 127}
     assert "no-such-program" in printed
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadbalancer.waiting import Wait
+from loadbalancer.engine.wait import Wait
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from loadbalancer import execution
-from loadbalancer.waiting import Wait
+from loadbalancer.engine import exec
+from loadbalancer.engine.wait import Wait
 from tests.stack.deployment import Deployment, free_ports
 
 
@@ -41,7 +41,7 @@ def test_containers_have_no_more_rights_than_they_need(shared_stack: Deployment)
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert host["SecurityOpt"] == ["no-new-privileges"]
-        _, user = execution.run(container, ["id", "-u"])
+        _, user = exec.run(container, ["id", "-u"])
         assert int(user) > 0
         published = [port for port in container.ports.values() if port]
         assert bool(published) == (container.name == shared_stack.nginx().name)

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from loadbalancer import execution
+from loadbalancer.engine import exec
+from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics import window
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window
-from loadbalancer.waiting import Wait
 from tests.stack.counters import read, settled
 from tests.stack.deployment import Deployment
 from tests.stack.editing import change
@@ -244,7 +244,7 @@ def test_only_the_host_reaches_the_admin_port(metered: Deployment) -> None:
     program = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read())"
 
     def ask(url: str) -> tuple[int, str]:
-        return execution.run(app, ["python", "-c", program, url])
+        return exec.run(app, ["python", "-c", program, url])
 
     assert ask(f"http://{nginx}:8080/")[0] == 0  # it can reach nginx as such
     for path in ("/metrics", "/status.json", "/", "/healthz"):

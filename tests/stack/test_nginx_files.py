@@ -7,10 +7,11 @@ import pytest
 import requests
 from pulumi import automation
 
-from loadbalancer import execution, nginx_files
-from loadbalancer.nginx_process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
-from loadbalancer.running_files import FilesError, RunningFiles
-from loadbalancer.waiting import Wait
+from loadbalancer.engine import exec
+from loadbalancer.engine.wait import Wait
+from loadbalancer.nginx.live_files import FilesError, RunningFiles
+from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
+from loadbalancer.providers import nginx_files
 from tests.stack.deployment import Deployment, changes
 from tests.stack.failing import wait_until_answered
 from tests.stack.load import wrk
@@ -39,7 +40,7 @@ def edit(stack: Deployment) -> Iterator[Edit]:
 
 def inside(stack: Deployment, *command: str, user: str = "") -> str:
     """Run a command in nginx's container; returns what it printed."""
-    code, printed = execution.run(stack.nginx(), command, user=user)
+    code, printed = exec.run(stack.nginx(), command, user=user)
     assert code == 0, printed
     return printed.strip()
 

@@ -8,9 +8,9 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
+from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics import window
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.waiting import Wait
 from tests.browser import Witness, chromium, new_page, open_until, table
 from tests.stack.counters import read, settled
 from tests.stack.deployment import Deployment

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from loadbalancer.running_route import RunningRoute
+from loadbalancer.nginx.live_route import RunningRoute
 from tests.monitoring import RULES, names_in_rules, promtool, rules
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment

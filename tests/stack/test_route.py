@@ -3,7 +3,7 @@
 import pytest
 from pulumi import automation
 
-from loadbalancer.running_route import RouteError, RunningRoute
+from loadbalancer.nginx.live_route import RouteError, RunningRoute
 from tests.stack.deployment import Deployment, changes
 from tests.stack.editing import edit_by_hand
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from loadbalancer import engine, execution, names
+from loadbalancer import engine, names
 from loadbalancer.drift import status
-from loadbalancer.nginx_process import CURRENT
-from loadbalancer.running_route import RunningRoute
-from loadbalancer.waiting import Wait
+from loadbalancer.engine import exec
+from loadbalancer.engine.wait import Wait
+from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.process import CURRENT
 from tests.stack.deployment import Deployment
 from tests.stack.editing import edit_by_hand
 
@@ -150,7 +151,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
         route = RunningRoute(stack.nginx()).text()
         edit_by_hand(stack, route.replace("weight=4", "weight=1"))
         edit = ["sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf"]
-        assert execution.run(stack.nginx(), edit, user="0") == (0, "")
+        assert exec.run(stack.nginx(), edit, user="0") == (0, "")
 
         found = differences(stack)
         shares = {what: found.pop(what) for what in list(found) if what.startswith("share of")}

@@ -3,7 +3,7 @@
 import pytest
 from pulumi import automation
 
-from loadbalancer.running_route import RunningRoute
+from loadbalancer.nginx.live_route import RunningRoute
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 

@@ -7,8 +7,8 @@ import pytest
 import requests
 from pulumi import automation
 
+from loadbalancer.engine.wait import Wait
 from loadbalancer.names import APP
-from loadbalancer.waiting import Wait
 from tests.stack.deployment import Deployment, free_ports
 from tests.stack.editing import app_file, change
 from tests.stack.load import wrk

@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer.execution import printed
+from loadbalancer.engine.exec import printed
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=300))))

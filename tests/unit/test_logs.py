@@ -19,16 +19,16 @@ from requests import ConnectionError as NoConnectionError
 from rich.console import Console
 
 from loadbalancer import cli, engine, names
-from loadbalancer.drift import declared
-from loadbalancer.drift.declared import Declared
+from loadbalancer.display.logs import printer
+from loadbalancer.escape import visible
 from loadbalancer.logs import stream
 from loadbalancer.logs.filter import Filter, FilterError
-from loadbalancer.logs.line import Line, Request, Source, Try, parse
 from loadbalancer.logs.merge import Lines, Merger, Position
-from loadbalancer.logs.source import Container, LogSource
+from loadbalancer.logs.parse import Line, Request, Source, Try, parse
+from loadbalancer.logs.reader import Container, LogSource
 from loadbalancer.logs.stream import LogsError
-from loadbalancer.logs.text import printer
-from loadbalancer.visible import visible
+from loadbalancer.state import deployment
+from loadbalancer.state.deployment import Declared
 
 NGINX, APP1, APP2 = Source("nginx-1", None), Source("app1-1", "app1"), Source("app2-1", "app2")
 PORTS = {5001: "app1", 5002: "app2"}
@@ -587,7 +587,7 @@ def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
 ) -> None:
     pieces = [f"{AT} hello\n".encode()]
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES, pieces).client)
-    monkeypatch.setattr(declared, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
+    monkeypatch.setattr(deployment, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
     found: list[Line] = []
     stream.logs(WORKSPACE, "dev", Filter(), found.append, tail=9, follow=False)
     assert [one.source.name for one in found] == ["nginx-a1", "app1-1-b2"]
@@ -617,7 +617,7 @@ def test_a_filter_that_cannot_be_is_wrong_usage(
 ) -> None:
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES[:2]).client)
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: WORKSPACE)
-    monkeypatch.setattr(declared, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
+    monkeypatch.setattr(deployment, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
     assert cli.main(["logs", *arguments]) == cli.WRONG_USAGE == 2
     out, err = capsys.readouterr()
     assert not out

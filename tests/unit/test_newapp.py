@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadbalancer import apps, newapp
+from loadbalancer.config import apps, new_app
 from loadbalancer.config.problems import ConfigError
 
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_new_app_is_one_python_file_and_its_requirements(folder: Path) -> None:
-    made = newapp.create(folder, "app3")
+    made = new_app.create(folder, "app3")
     assert sorted(path.name for path in made.iterdir()) == ["app.py", "requirements.txt"]
     assert "Salam alikom, this is App3 :) " in (made / "app.py").read_text()
     assert list(apps.find(folder)) == ["app1", "app2", "app3"]
@@ -27,12 +27,12 @@ def test_a_new_app_is_one_python_file_and_its_requirements(folder: Path) -> None
 @pytest.mark.parametrize("name", ["App3", "3app", "a_b", "", "-a", "a" * 31, "../x"])
 def test_a_name_that_cannot_be(folder: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"NAME: .* is not a DNS label"):
-        newapp.create(folder, name)
+        new_app.create(folder, name)
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:
     with pytest.raises(ConfigError, match="NAME: app1 is there already"):
-        newapp.create(folder, "app1")
+        new_app.create(folder, "app1")
 
 
 def test_the_form_itself_is_no_app(folder: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadbalancer.nginx_files import NginxFilesProvider, read
-from loadbalancer.running_files import FilesError
+from loadbalancer.nginx.live_files import FilesError
+from loadbalancer.providers.nginx_files import NginxFilesProvider, read
 
 DECLARED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
 

@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime import mocks, set_mocks
 
 from loadbalancer import names
-from loadbalancer.config import preflight
+from loadbalancer.engine import ports
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
 Declare = Callable[..., Resources]
@@ -46,7 +46,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             for key, value in config.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
-        monkeypatch.setattr(preflight, "taken_ports", lambda *_, **__: [])
+        monkeypatch.setattr(ports, "taken_ports", lambda *_, **__: [])
         recorder = Recorder()
         set_mocks(recorder, project="loadbalancer", stack="test")
 

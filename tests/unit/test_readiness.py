@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from loadbalancer.readiness import NotReadyError, wait_until_ready
+from loadbalancer.engine.readiness import NotReadyError, wait_until_ready
 
 
 class Host:

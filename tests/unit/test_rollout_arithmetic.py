@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadbalancer.config.units import percent, seconds, written
 from loadbalancer.rollout import plan
 from loadbalancer.rollout.blend import between, nearest, shares
 from loadbalancer.rollout.comparison import more
-from loadbalancer.rollout.quantities import percent, seconds, written
 
 APPS = ("app1", "app2", "app3")
 WEIGHTS = st.dictionaries(st.sampled_from(APPS), st.integers(0, 1000), min_size=1).filter(

@@ -2,9 +2,9 @@
 
 import pytest
 
+from loadbalancer.config.rollout import RolloutSettings
 from loadbalancer.rollout import beginning, earlier
-from loadbalancer.rollout.ending import RolloutError, UsageError
-from loadbalancer.rollout.settings import RolloutSettings
+from loadbalancer.rollout.errors import RolloutError, UsageError
 from tests.rollout import FakeStack, FakeWorld, Killed, begin, run
 
 BEFORE = {"app1": 100, "app2": 0}

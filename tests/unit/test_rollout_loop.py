@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from loadbalancer.rollout.ending import Ending
-from loadbalancer.rollout.message import Kind
-from loadbalancer.rollout.updates import last_stable, same
-from loadbalancer.rollout.world import Answer, BusyError, Request, UpdateError
+from loadbalancer.rollout.environment import Answer, BusyError, Request, UpdateError
+from loadbalancer.rollout.errors import Ending
+from loadbalancer.state.history import last_stable, same
+from loadbalancer.state.message import Kind
 from tests.rollout import START, App, FakeStack, FakeWorld, Killed, abort, begin, resume, run
 
 BEFORE = {"app1": 100, "app2": 0}

@@ -17,20 +17,22 @@ from hypothesis import strategies as st
 from pulumi.automation.errors import CommandError
 from rich.console import Console
 
-from loadbalancer import shares, upstream
+from loadbalancer.display.history import as_objects, show
+from loadbalancer.display.rollout import Json, Lines, Screen
+from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics.window import since
-from loadbalancer.rollout import message, progress, story, updates
-from loadbalancer.rollout.detached import Detached
+from loadbalancer.nginx import shares, upstream
+from loadbalancer.nginx.reweight import reweighted
+from loadbalancer.rollout import record
+from loadbalancer.rollout.environment import Request
 from loadbalancer.rollout.event import Event
 from loadbalancer.rollout.holding import Desk, TakenError
-from loadbalancer.rollout.message import Kind, Message
 from loadbalancer.rollout.plan import steps
-from loadbalancer.rollout.pulumihistory import PulumiHistory
-from loadbalancer.rollout.reroute import reweighted
-from loadbalancer.rollout.settingsfile import SettingsFile
-from loadbalancer.rollout.view import Json, Lines, Screen
-from loadbalancer.rollout.world import Request
-from loadbalancer.waiting import Wait
+from loadbalancer.state import history, message
+from loadbalancer.state.config_file import SettingsFile
+from loadbalancer.state.message import Kind, Message
+from loadbalancer.state.pulumi import Detached
+from loadbalancer.state.update_list import PulumiHistory
 from tests.rollout import START, FakeStack, begin
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc"))).map(str.strip)
@@ -94,8 +96,8 @@ HISTORY = [
 ]
 
 
-def parsed(entries: list[dict[str, Any]]) -> list[updates.Update]:
-    return updates.parse(list(reversed(entries)))
+def parsed(entries: list[dict[str, Any]]) -> list[history.Update]:
+    return history.parse(list(reversed(entries)))
 
 
 def test_the_history_is_numbered_and_says_who_and_what() -> None:
@@ -113,48 +115,48 @@ def test_the_history_is_numbered_and_says_who_and_what() -> None:
 
 def test_what_is_stable_and_what_was_taken_back() -> None:
     found = parsed(HISTORY)
-    assert [one.number for one in updates.stable(found)] == [1, 4, 8]
+    assert [one.number for one in history.stable(found)] == [1, 4, 8]
     present = {"app1": 0, "app2": 7}
-    last = updates.last_stable(found, present)
+    last = history.last_stable(found, present)
     assert last
     assert last.number == 1
     # Nor is what somebody brought up in the middle, though nobody took it back.
     middle = parsed([*HISTORY, entry("In another", {"app1": 5, "app2": 2}, during=True)])
-    assert updates.stable(middle) == updates.stable(found)
+    assert history.stable(middle) == history.stable(found)
     # Taken back by hand, 4 and what followed it is no place to go to.
     later = parsed([*HISTORY, entry(note(Kind.BACK, "", (2, 8)), {"app1": 1, "app2": 0})])
-    assert [one.number for one in updates.stable(later)] == [1, 9]
-    assert updates.last_stable(later, {"app1": 5, "app2": 0}) is None
+    assert [one.number for one in history.stable(later)] == [1, 9]
+    assert history.last_stable(later, {"app1": 5, "app2": 0}) is None
     # A way back that failed has taken nothing back.
     failed = entry(note(Kind.BACK, "", (2, 8)), {"app1": 1, "app2": 0}, result="failed")
-    assert [one.number for one in updates.stable(parsed([*HISTORY, failed]))] == [1, 4, 8]
+    assert [one.number for one in history.stable(parsed([*HISTORY, failed]))] == [1, 4, 8]
 
 
 def test_who_is_foreign() -> None:
     found = parsed(HISTORY)
-    assert updates.foreign(found[2:4], "0123abcd") is None
-    assert updates.foreign(found[2:], "0123abcd") == found[4]
+    assert history.foreign(found[2:4], "0123abcd") is None
+    assert history.foreign(found[2:], "0123abcd") == found[4]
 
 
 def test_the_story_is_one_line_an_update() -> None:
     out = io.StringIO()
-    story.show(parsed([*HISTORY, entry("\x1b[2Jevil\nsecond", {"app1": 1})]), Console(file=out))
+    show(parsed([*HISTORY, entry("\x1b[2Jevil\nsecond", {"app1": 1})]), Console(file=out))
     lines = out.getvalue().splitlines()
     assert len(lines) == 1 + 9 + 1
     assert " 4* " in lines[4]
     assert "rollout: reached" in lines[4]
     assert "\x1b" not in out.getvalue()
-    told = story.as_objects(parsed(HISTORY))
+    told = as_objects(parsed(HISTORY))
     assert [one["stable"] for one in told].count(True) == 3
     assert told[7]["what"] == "rollout: rolled back"
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
     begun = begin(FakeStack(), compare=True, confirm="2", maxP99="80ms")
-    assert progress.read(begun.write()) == begun
+    assert record.read(begun.write()) == begun
     for text in ("", "{}", "[]", '{"id":"x"}', begun.write().replace("0123abcd", "x")):
         with pytest.raises(ValueError, match="is no record of a rollout"):
-            progress.read(text)
+            record.read(text)
 
 
 HOLD = """
@@ -176,7 +178,7 @@ def test_one_at_a_time_and_none_after_a_kill(tmp_path: Path) -> None:
         text=True,
     ) as process:
         assert process.stdout
-        holder = progress.Holder.model_validate_json(process.stdout.readline())
+        holder = record.Holder.model_validate_json(process.stdout.readline())
         assert holder.pid == process.pid
         assert desk.taken()
         with pytest.raises(TakenError), desk.held():
@@ -213,7 +215,7 @@ def test_the_config_file_as_it_stands(tmp_path: Path) -> None:
     before = file.digests()
     assert sorted(before) == ["aws:region", "port"]
     begun = begin(FakeStack())
-    path.write_text(f"{text}  {progress.KEY}: {begun.write()!r}\n")
+    path.write_text(f"{text}  {record.KEY}: {begun.write()!r}\n")
     assert file.record() == begun
     path.write_text(text.replace("app1: 7", "app1: 8").replace("app2: 1", "app2: 2"))
     assert file.digests() == before
@@ -290,7 +292,7 @@ def test_pulumi_runs_to_its_end_whatever_becomes_of_us(tmp_path: Path) -> None:
     waits = f"for _ in $(seq 2400); do [ ! -e {go} ] || break; sleep 0.05; done"
     program.write_text(f"#!/bin/sh\ntouch {begun}\n{waits}\necho said\ntouch {ended}\n")
     code = (
-        "import sys; from loadbalancer.rollout.detached import Detached\n"
+        "import sys; from loadbalancer.state.pulumi import Detached\n"
         "one = Detached.__new__(Detached); one.command = sys.argv[1]\n"
         "one.run([], sys.argv[2], {})\n"
     )

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from loadbalancer.config import loading
+from loadbalancer.config import load as loading
 from loadbalancer.config.problems import ConfigError
+from loadbalancer.config.rollout import RolloutSettings
 from loadbalancer.rollout import choice
-from loadbalancer.rollout.settings import RolloutSettings
 from loadbalancer.rollout.verdict import Rules
 
 APPS = ("app1", "app2")

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer.config import loading, settings
+from loadbalancer.config import load, model
 from loadbalancer.config.problems import ConfigError
 
 APPS = ("app1", "app2")
@@ -16,7 +16,7 @@ APPS = ("app1", "app2")
 
 def problems(**values: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        loading.load(values, APPS)
+        load.load(values, APPS)
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -36,7 +36,7 @@ def test_weights_merge_over_the_defaults_in_every_form(
     text: str | None, expected: dict[str, int]
 ) -> None:
     values = {} if text is None else {"weights": text}
-    assert loading.load(values, APPS).weights == expected
+    assert load.load(values, APPS).weights == expected
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_weights_merge_over_the_defaults_in_every_form(
 )
 def test_replicas_of_all_or_of_some(text: str | None, expected: dict[str, int]) -> None:
     values = {} if text is None else {"replicas": text}
-    assert loading.load(values, APPS).replicas == expected
+    assert load.load(values, APPS).replicas == expected
 
 
 def test_an_app_that_is_gone_has_no_default_weight() -> None:
-    assert loading.load({"weights": "web=1"}, ["web"]).weights == {"web": 1}
+    assert load.load({"weights": "web=1"}, ["web"]).weights == {"web": 1}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_app_that_is_gone_has_no_default_weight() -> None:
         (
             {"wieghts": "app1=1"},
             "wieghts: app1=1 is set, but there is no such key, did you mean weights? "
-            f"(keys: {', '.join(settings.KEYS)}). "
+            f"(keys: {', '.join(model.KEYS)}). "
             "Remove it: pulumi config rm wieghts",
         ),
     ],
@@ -208,7 +208,7 @@ def test_a_fault_names_the_key_the_value_and_the_command(
 
 def test_no_app_at_all() -> None:
     with pytest.raises(ConfigError, match=r"weights: \{\} name no app"):
-        loading.load({}, [])
+        load.load({}, [])
 
 
 def test_all_faults_at_once() -> None:
@@ -219,19 +219,19 @@ def test_all_faults_at_once() -> None:
     assert keys == ["weights.app1", "port", "bind", "directPorts.app1", "weights.app9"]
 
 
-@given(st.dictionaries(st.sampled_from(sorted(settings.KEYS)), st.text()))
+@given(st.dictionaries(st.sampled_from(sorted(model.KEYS)), st.text()))
 def test_any_text_is_taken_or_refused_as_a_fault_of_its_key(values: dict[str, str]) -> None:
     try:
-        loading.load(values, APPS)
+        load.load(values, APPS)
     except ConfigError as error:
         assert {problem.key.partition(".")[0] for problem in error.problems} <= values.keys()
 
 
 def test_every_key_stands_in_pulumi_yaml_with_description_and_default() -> None:
     declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
-    assert list(declared) == list(settings.KEYS)
+    assert list(declared) == list(model.KEYS)
     texts = {key: _text(entry["default"]) for key, entry in declared.items()}
-    assert loading.load(texts, APPS) == loading.load({}, APPS)
+    assert load.load(texts, APPS) == load.load({}, APPS)
     for key, entry in declared.items():
         assert entry["description"], key
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer import shares
+from loadbalancer.nginx import shares
 
 WEIGHTS = st.dictionaries(
     st.sampled_from(["app1", "app2", "app3", "app4", "app5"]), st.integers(0, 1000), min_size=1

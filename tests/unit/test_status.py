@@ -7,18 +7,19 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from loadbalancer import upstream
-from loadbalancer.drift import declared, real
-from loadbalancer.drift.declared import Declared, Files, Image, Port, Route
-from loadbalancer.drift.differences import Row, compare
+from loadbalancer.drift import actual
+from loadbalancer.drift.actual import Real
+from loadbalancer.drift.compare import Row, compare
 from loadbalancer.drift.orphans import Orphan
-from loadbalancer.drift.real import Real
 from loadbalancer.drift.status import Status, show
-from loadbalancer.upstream import Server
+from loadbalancer.nginx import upstream
+from loadbalancer.nginx.upstream import Server
+from loadbalancer.state import deployment
+from loadbalancer.state.deployment import Declared, Files, Image, Port, Route
 
 PORT = Port("127.0.0.1", 8080, 8080)
-APP = declared.Container("urn:app1", "id-app1", "lb-app1", "sha256:a1", {"lb-net": ()})
-NGINX = declared.Container(
+APP = deployment.Container("urn:app1", "id-app1", "lb-app1", "sha256:a1", {"lb-net": ()})
+NGINX = deployment.Container(
     "urn:nginx", "id-nginx", "lb-nginx", "sha256:b2", {"lb-net": ()}, frozenset({PORT})
 )
 TEXT = upstream.render(
@@ -33,7 +34,7 @@ WANTED = Declared(
     route=Route("id-nginx", TEXT),
     files=Files("id-nginx", {"nginx.conf": "aa", "njs/record.js": "bb"}),
 )
-WELL = real.Container("running", "healthy", "sha256:a1", networks=frozenset({"lb-net"}))
+WELL = actual.Container("running", "healthy", "sha256:a1", networks=frozenset({"lb-net"}))
 FOUND = Real(
     containers={
         "id-app1": WELL,
@@ -51,7 +52,7 @@ def differences(found: Real, wanted: Declared = WANTED) -> dict[str, str]:
     return {row.what: row.difference for row in compare(wanted, found) if row.difference}
 
 
-def with_app(container: real.Container | None) -> Real:
+def with_app(container: actual.Container | None) -> Real:
     containers = {**FOUND.containers, "id-app1": container}
     return replace(FOUND, containers={id_: one for id_, one in containers.items() if one})
 
@@ -92,7 +93,7 @@ def test_what_is_as_declared_has_a_row_each_and_no_difference() -> None:
     ],
 )
 def test_a_container_that_is_not_as_declared(
-    container: real.Container | None, difference: str
+    container: actual.Container | None, difference: str
 ) -> None:
     assert differences(with_app(container)) == {"container lb-app1": difference}
 
@@ -211,7 +212,7 @@ def test_what_no_state_knows_and_what_an_update_left() -> None:
 
 
 def test_a_stack_that_declares_nothing_has_no_rows() -> None:
-    assert declared.parse({}) == Declared()
+    assert deployment.parse({}) == Declared()
     assert compare(Declared(), FOUND) == []
 
 
@@ -233,14 +234,14 @@ def test_the_state_as_pulumi_exports_it() -> None:
     network = resource("docker:index/network:Network", "lb", "n", name="lb-net")
     volume = resource("docker:index/volume:Volume", "lb-route", "lb-route-1", name="lb-route-1")
     stack = {"type": "pulumi:pulumi:Stack", "urn": "urn", "outputs": {"url": "http://here"}}
-    found = declared.parse(
+    found = deployment.parse(
         {
             "resources": [stack, new, old, image, route, network, volume],
             "pending_operations": [{"type": "creating", "resource": {**new, "outputs": {}}}],
         }
     )
     # What the container should run is the app's image of now, whatever it was started from.
-    container = declared.Container(
+    container = deployment.Container(
         urn=str(new["urn"]),
         id="2",
         name="lb-app1-new",

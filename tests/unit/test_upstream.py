@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer import upstream
-from loadbalancer.upstream import Server
+from loadbalancer.nginx import upstream
+from loadbalancer.nginx.upstream import Server
 
 APP1 = Server("app1", "lb-dev-app1-1a2b3c4", 5001, 3)
 APP2 = Server("app2", "lb-dev-app2-5d6e7f8", 5002, 0)

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from pulumi import automation
 from rich.console import Console
 
-from loadbalancer import cli, live, metrics, units, watch
-from loadbalancer.live import Figures
+from loadbalancer import cli, formats, metrics
+from loadbalancer.display import watch
+from loadbalancer.display.figures import Figures, lines, table
+from loadbalancer.display.watch import WatchError
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.history import LONGEST, History
 from loadbalancer.metrics.reading import AppReading, Reading
 from loadbalancer.metrics.window import since
-from loadbalancer.watch import WatchError
 from tests.exposition import AdminPort, admin_port, app
 
 URL = "http://127.0.0.1:9113"
@@ -49,7 +50,7 @@ FIGURES = Figures(URL, 111.0, LATER, since(START, LATER))
 def terminal(figures: Figures, width: int) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=True, color_system=None)
-    console.print(live.table(figures, width))
+    console.print(table(figures, width))
     return file.getvalue()
 
 
@@ -97,15 +98,15 @@ def test_quantiles_and_what_else_there_is_to_say() -> None:
     busy = replace(START, time=110.0, apps={"app1": app({200: 160}, tries=tries)}, lost=3)
     figures = Figures(URL, 111.0, busy, since(START, busy))
     assert "100.0% 10.0 0.0% 1.8 ms 2.4 ms 2.5 ms 1 of 1" in cells(terminal(figures, 120))["app1"]
-    assert "p50=1.8ms p95=2.4ms p99=2.5ms servers=1/1" in next(live.lines(figures))
-    assert [line.split(" ", 1)[1] for line in live.lines(figures)][-2:] == [
+    assert "p50=1.8ms p95=2.4ms p99=2.5ms servers=1/1" in next(lines(figures))
+    assert [line.split(" ", 1)[1] for line in lines(figures)][-2:] == [
         "Tries that failed: 3 at app1",
         "Requests that nginx could not count: 3",
     ]
 
 
 def test_plain_lines() -> None:
-    assert list(live.lines(FIGURES)) == [
+    assert list(lines(FIGURES)) == [
         "1970-01-01T00:01:51Z app1 weight=3 share=60.0% observed=54.9% rate=110.0 errors=0.2% "
         "p50=- p95=- p99=- servers=1/1 route=0123456789ab",
         "1970-01-01T00:01:51Z app2 weight=2 share=40.0% observed=44.9% rate=90.0 errors=0.0% "
@@ -120,10 +121,10 @@ def test_old_figures_say_so() -> None:
     old = replace(FIGURES, now=170.0, trouble="it does not answer")
     assert "Old figures, from 60 s ago: it does not answer" in terminal(old, 80)
     assert cells(terminal(old, 80)) == cells(terminal(FIGURES, 80))
-    said, *rest = live.lines(old)
+    said, *rest = lines(old)
     assert said == "1970-01-01T00:02:50Z Old figures, from 60 s ago: it does not answer"
     assert all(line.endswith("route=0123456789ab old=yes") for line in rest[:3])
-    assert "old=yes" not in "".join(live.lines(FIGURES))
+    assert "old=yes" not in "".join(lines(FIGURES))
 
 
 def test_before_there_are_figures() -> None:
@@ -132,10 +133,10 @@ def test_before_there_are_figures() -> None:
         f"{URL}: no figures yet",
         "No figures yet: it does not answer",
     ]
-    assert list(live.lines(none)) == ["1970-01-01T00:01:51Z No figures yet: it does not answer"]
+    assert list(lines(none)) == ["1970-01-01T00:01:51Z No figures yet: it does not answer"]
     first = Figures(URL, 111.0, START, None)
     assert cells(terminal(first, 80))["app1"] == "3 60.0% - - - - - - 1 of 1"
-    for text in (terminal(first, 80), "\n".join(live.lines(first))):
+    for text in (terminal(first, 80), "\n".join(lines(first))):
         assert "Figures begin with the second reading" in text
     no_route = Figures(URL, 111.0, Reading(110.0, "", 0.0), None)
     assert "no route yet" in terminal(no_route, 80)
@@ -154,7 +155,7 @@ def test_before_there_are_figures() -> None:
     ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    assert units.duration(seconds) == text
+    assert formats.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_durations(seconds: float | None, text: str) -> None:
     [(-3, "0 s"), (60, "60 s"), (119, "1 min"), (7300, "2 h"), (90_000, "1 d")],
 )
 def test_ages(seconds: float, text: str) -> None:
-    assert units.age(seconds) == text
+    assert formats.age(seconds) == text
 
 
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=30))

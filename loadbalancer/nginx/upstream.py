@@ -1,0 +1,193 @@
+"""The text of nginx's route: which server gets which share; pure."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from loadbalancer.names import APP_NAME
+from loadbalancer.nginx import shares
+
+UPSTREAM = "apps"
+"""Name of the upstream group that nginx.conf passes requests to."""
+
+STAGING_PORT = 8082
+"""Port on the loopback of nginx's container where servers are tried before they get requests."""
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
+_OPENING = re.compile(rf"^upstream {UPSTREAM} \{{\n", re.MULTILINE)
+_SERVER = re.compile(r"^\s*server\s+([^\s;:]+):(\d+)\b", re.MULTILINE)
+_BLOCK = re.compile(rf"\bupstream\s+{UPSTREAM}\s*\{{([^}}]*)\}}")
+_APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);(?: # weight (\d+)$)?', re.MULTILINE)
+
+
+@dataclass(frozen=True, order=True)
+class Server:
+    """One container in the upstream: its app, address in the network and weight in the rotation."""
+
+    app: str
+    host: str
+    port: int
+    weight: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could mean something else to nginx once it stands in its configuration."""
+        if not APP_NAME.fullmatch(self.app):
+            raise ValueError(f"{self.app!r} is not the name of an app")
+        if not _HOST.fullmatch(self.host):
+            raise ValueError(f"{self.host!r} is not the name of a host")
+        if not 0 < self.port < 65536:  # noqa: PLR2004 - what a port can be
+            raise ValueError(f"{self.port!r} is not a port")
+        if self.weight < 0:
+            raise ValueError(f"{self.weight!r} is not a weight")
+
+    @property
+    def address(self) -> str:
+        """Host and port, as nginx writes them."""
+        return f"{self.host}:{self.port}"
+
+
+def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
+    """Write the upstream block, and the map by which nginx's log names the app that answered.
+
+    A server of weight 0 is `down`, since nginx has no weight 0; `resolve` follows a container
+    whose address changes; the zone makes the rotation one for all workers.
+
+    Args:
+        servers: every server with its own weight in the rotation.
+        weights: weight of each app, as it stands in the config.
+    """
+    lines = [_server(server) for server in sorted(servers)]
+    ports = sorted({(server.app, server.port) for server in servers})
+    return "\n".join(
+        [
+            "# Written by `pulumi up`, which puts it back if it is changed by hand.",
+            f"upstream {UPSTREAM} {{",
+            f"    zone {UPSTREAM} 512k;",
+            *(f"    {line}" for line in lines),
+            "    keepalive 64;",
+            "}",
+            "",
+            "# The last server that a request was passed to tells the app by its port.",
+            "map $upstream_addr $app {",
+            '    default "";',
+            *(f'    "~:{port}$" {app}; # weight {weights[app]:d}' for app, port in ports),
+            "}",
+            "",
+        ]
+    )
+
+
+def split(weights: Mapping[str, int], servers: Mapping[str, Sequence[tuple[str, int]]]) -> str:
+    """Write the route that gives apps their shares, whatever their numbers of servers.
+
+    Args:
+        weights: weight of each app, not all 0.
+        servers: host and port of each app's servers; the same apps, one server at least.
+    """
+    each = shares.server_weights(weights, {app: len(own) for app, own in servers.items()})
+    every = [
+        Server(app, host, port, each[app]) for app, own in servers.items() for host, port in own
+    ]
+    return render(every, weights)
+
+
+def _server(server: Server) -> str:
+    share = f"weight={server.weight}" if server.weight else "down"
+    return f"server {server.address} {share} max_fails=1 fail_timeout=2s resolve;"
+
+
+def addresses(text: str) -> set[str]:
+    """Find the servers (`host:port`) that a route names."""
+    return {f"{host}:{port}" for host, port in _SERVER.findall(text)}
+
+
+def weights(text: str) -> dict[str, int]:
+    """Find the weight of each server in the rotation by its address, also in a route of a hand's.
+
+    A server gets nothing, 0, while it is `down`, and as a `backup` while others answer; nginx's
+    own default is 1. What a server gets that stands there twice is added up.
+    """
+    block = _BLOCK.search(re.sub(r"#.*", "", text))
+    found: dict[str, int] = {}
+    for directive in block[1].split(";") if block else ():
+        words = directive.split()
+        if len(words) > 1 and words[0] == "server":
+            stated = [word.removeprefix("weight=") for word in words if word.startswith("weight=")]
+            weight = int(stated[-1]) if stated and stated[-1].isdecimal() else 1
+            out = not {"down", "backup"}.isdisjoint(words)
+            found[words[1]] = found.get(words[1], 0) + (0 if out else weight)
+    return found
+
+
+def apps(text: str) -> dict[str, str]:
+    """Find the app that listens on each port, as the route itself tells nginx's log."""
+    return {port: app for port, app, _ in _APP.findall(text)}
+
+
+def version(text: str) -> str:
+    """Name a route by its content: 12 hexadecimal digits."""
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def table(text: str, changed: float) -> dict[str, Any]:
+    """Describe a route to nginx's metrics, which cannot see the configuration they run in.
+
+    Args:
+        text: the route.
+        changed: when it was put in, in seconds since the epoch.
+
+    Returns:
+        What nginx/route/route.json holds: `version`, `changed`, `ports` (the app that listens on
+        each), and `apps`, each with its `name`, `weight` and `servers` (`host:port`).
+    """
+    found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
+    servers = weights(text)
+
+    def describe(app: str, port: str, weight: str) -> dict[str, Any]:
+        own = [address for address in sorted(servers) if address.endswith(f":{port}")]
+        stated = int(weight) if weight else sum(servers[address] for address in own)
+        return {"name": app, "weight": stated, "servers": own}
+
+    return {
+        "version": version(text),
+        "changed": changed,
+        "ports": {port: app for app, port, _ in found},
+        "apps": [describe(*one) for one in found],
+    }
+
+
+def serving(text: str) -> bool:
+    """Tell whether a route leads anywhere: to a server that is not `down`."""
+    return re.search(r"^\s*server\s+(?!.*\bdown\b)[^;]+;", text, re.MULTILINE) is not None
+
+
+def staged(current: str, newcomers: Iterable[str]) -> str | None:
+    """Add servers to the route in force without giving them requests yet.
+
+    nginx resolves a name only after its new workers have started, and until then a server it has
+    not met before does not exist for it. Met before, as `down`, its address is carried over into
+    the next configuration, and no request meets an upstream without servers.
+
+    Args:
+        current: the text of the route in force.
+        newcomers: addresses (`host:port`) that the route to come names and this one does not.
+
+    Returns:
+        The text, with a listener on STAGING_PORT that passes /0, /1 ... to the newcomers' health
+        probe in sorted order; None where the current text has no upstream block to add to.
+    """
+    opening = _OPENING.search(current)
+    hosts = sorted(newcomers)
+    if not opening:
+        return None
+    downs = "".join(f"    server {host} down resolve;\n" for host in hosts)
+    text = current[: opening.end()] + downs + current[opening.end() :]
+    locations = ""
+    for number, host in enumerate(hosts):
+        group = f"staged_{number}"
+        text += f"upstream {group} {{ zone {group} 64k; server {host} resolve; }}\n"
+        locations += f"    location = /{number} {{ proxy_pass http://{group}/healthz; }}\n"
+    listener = f"    listen 127.0.0.1:{STAGING_PORT};\n    access_log off;\n"
+    return f"{text}server {{\n{listener}{locations}}}\n"

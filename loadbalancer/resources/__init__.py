@@ -1,0 +1,1 @@
+"""What Pulumi declares: stack, network, images, containers, backends, proxy, outputs."""

@@ -1,0 +1,77 @@
+"""What every container of a stack has in common: few rights, limits, a healthcheck, labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+
+from loadbalancer.resources.healthcheck import TIMEOUT, patient
+
+
+def run(
+    name: str,
+    *,
+    image: pulumi.Input[str],
+    network: docker.Network,
+    labels: Mapping[str, pulumi.Input[str]],
+    probe: Sequence[str] | None,
+    grace: int,
+    published: Sequence[docker.ContainerPortArgs] = (),
+    aliases: Sequence[str] | None = None,
+    opts: pulumi.ResourceOptions,
+    **settings: Any,
+) -> docker.Container:
+    """Declare a container. Whether it is healthy is seen before it gets requests, by the route.
+
+    It is replaced new before old, unless it has a port of the host, which two cannot share.
+
+    Args:
+        name: the resource's name; the container's own gets a suffix that is never used again.
+        image: ID of the image to run.
+        network: network to join; others find the container there by its name.
+        labels: labels of the container.
+        probe: command that succeeds when the container is well; None leaves the healthcheck to
+            the image.
+        grace: seconds from SIGTERM to SIGKILL when the container goes.
+        published: ports of the host that lead to the container.
+        aliases: further names by which others find the container in the network.
+        opts: Pulumi's options.
+        settings: further arguments of docker.Container.
+    """
+    return docker.Container(
+        name,
+        image=image,
+        networks_advanced=[
+            docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=aliases)
+        ],
+        labels=[docker.ContainerLabelArgs(label=key, value=labels[key]) for key in sorted(labels)],
+        ports=list(published) or None,
+        read_only=True,
+        tmpfs={"/tmp": "mode=1777,size=64m"},  # noqa: S108 - inside the container
+        capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+        security_opts=["no-new-privileges"],
+        log_driver="local",
+        restart="unless-stopped",
+        must_run=True,
+        healthcheck=docker.ContainerHealthcheckArgs(
+            tests=patient(probe),
+            interval="1s",
+            timeout=TIMEOUT,
+            retries=5,
+            start_period="30s",
+        )
+        if probe
+        else None,
+        destroy_grace_seconds=grace,
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                delete_before_replace=bool(published),
+                # A changed healthcheck and a container that could not be started look unchanged
+                # to the provider.
+                replace_on_changes=["healthcheck", "#initerror"],
+            ),
+        ),
+        **settings,
+    )

@@ -1,0 +1,1 @@
+"""What Pulumi knows: deployment, history, config file, lock."""
