@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadbalancer.escape import visible
-from loadbalancer.formats import UNKNOWN
+from loadbalancer.formats import UNKNOWN, escape_control_chars
 from loadbalancer.nginx.shares import percentages
 from loadbalancer.state.history import Update, stable
 from loadbalancer.state.message import Kind
@@ -46,12 +45,12 @@ def _cells(update: Update, good: bool) -> tuple[str, ...]:
     return (
         f"{update.number}{'*' if good else ' '}",
         update.time.strftime("%Y-%m-%d %H:%M:%S"),
-        visible(update.who) or UNKNOWN,
+        escape_control_chars(update.who) or UNKNOWN,
         _what(update),
         written(update.weights) if update.weights else UNKNOWN,
         _shares(update),
         update.result,
-        " ".join(visible(line) for line in update.message.text.splitlines()),
+        " ".join(escape_control_chars(line) for line in update.message.text.splitlines()),
     )
 
 
@@ -59,7 +58,7 @@ def _what(update: Update) -> str:
     kind = update.message.kind
     if kind is Kind.BACK and not update.message.rollout:
         return "rollback"
-    return visible(update.what) if kind is None else f"rollout: {kind.value}"
+    return escape_control_chars(update.what) if kind is None else f"rollout: {kind.value}"
 
 
 def _shares(update: Update) -> str:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadbalancer import formats
-from loadbalancer.escape import visible
+from loadbalancer.formats import escape_control_chars
 from loadbalancer.logs.parse import Line, Request, Source
 
 _COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta")
@@ -34,7 +34,7 @@ class Writer:
         text.append(f"{line.time[:_MILLISECONDS]}Z ", style="dim")
         text.append(f"{source.name:<{self._width}} ", style=colour)
         if line.request is None:
-            return text.append(visible(line.text))
+            return text.append(escape_control_chars(line.text))
         return text.append(_request(line.request, line.id, source))
 
 
@@ -43,10 +43,12 @@ def _request(request: Request, id_: str, source: Source) -> Text:
     text = Text()
     text.append(code, style=_STATUS_COLOURS.get(code[0], ""))
     took = formats.duration(request.milliseconds / 1000)
-    text.append(f" {visible(request.method)} {visible(request.path)} {took} ")
-    text.append(visible(id_ or formats.UNKNOWN), style="dim")
+    text.append(
+        f" {escape_control_chars(request.method)} {escape_control_chars(request.path)} {took} "
+    )
+    text.append(escape_control_chars(id_ or formats.UNKNOWN), style="dim")
     if source.app is None:
-        text.append(f" -> {visible(_asked(request))}")
+        text.append(f" -> {escape_control_chars(_asked(request))}")
     return text
 
 

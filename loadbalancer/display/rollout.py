@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadbalancer.config.units import written as percentage
-from loadbalancer.escape import visible
-from loadbalancer.formats import duration, rate
+from loadbalancer.formats import duration, escape_control_chars, rate
 from loadbalancer.formats import percentage as part
 from loadbalancer.metrics.window import AppWindow
 from loadbalancer.nginx.shares import percentages
@@ -115,7 +114,7 @@ class Screen:
         if figures and figures.window:
             parts += ["", _table(figures), Text(f"last check{streak}", style="dim"), ""]
         parts += [
-            Text(visible(_line(one)), style=_STYLES.get(one.kind, ""), overflow="fold")
+            Text(escape_control_chars(_line(one)), style=_STYLES.get(one.kind, ""), overflow="fold")
             for one in self._events
         ]
         return Group(*parts)
@@ -161,7 +160,7 @@ def _table(event: Event) -> Table:
 
 def _line(event: Event) -> str:
     at = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{at} {event.kind}: {visible(event.text)}"
+    return f"{at} {event.kind}: {escape_control_chars(event.text)}"
 
 
 def as_object(event: Event) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import time
 
 import requests
 
-from loadbalancer.escape import visible
+from loadbalancer.formats import escape_control_chars
 from loadbalancer.metrics import reading
 from loadbalancer.metrics.reading import Reading
 
@@ -50,7 +50,7 @@ def read(url: str, timeout: float = TIMEOUT) -> Reading:
     try:
         return reading.parse(answer.content.decode(), time.time())
     except ValueError as error:
-        reason = visible(str(error))[:_LONGEST_REASON]
+        reason = escape_control_chars(str(error))[:_LONGEST_REASON]
         raise MetricsError(
             f"{address} answers something else than the counters of a load balancer: {reason}. "
             "See which port is its own: pulumi stack output adminUrl"

@@ -16,7 +16,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 from loadbalancer import engine, metrics
 from loadbalancer.config.problems import ConfigError
 from loadbalancer.engine.wait import Wait, WaitTimeoutError
-from loadbalancer.escape import visible
+from loadbalancer.formats import escape_control_chars
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.nginx.live_route import RouteError, RunningRoute
 from loadbalancer.nginx.reweight import reweighted
@@ -220,7 +220,7 @@ def as_config(weights: Mapping[str, int]) -> dict[str, Any]:
 
 def visible_lines(text: str) -> str:
     """Make each line safe to show."""
-    return "\n".join(visible(line) for line in text.splitlines())
+    return "\n".join(escape_control_chars(line) for line in text.splitlines())
 
 
 def _reason(error: CommandError) -> str:
@@ -228,4 +228,4 @@ def _reason(error: CommandError) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line.partition("error: ")[2] for line in lines if "error: " in line]
     told = [line for line in dict.fromkeys(told) if line and line != "update failed"]
-    return visible("; ".join(told) or lines[-1])[:_LONGEST_REASON]
+    return escape_control_chars("; ".join(told) or lines[-1])[:_LONGEST_REASON]

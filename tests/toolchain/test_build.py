@@ -57,7 +57,7 @@ def calls(go: Path) -> list[str]:
     return [line for line in go.with_name("calls").read_text().splitlines() if "build" in line]
 
 
-def visible(folder: Path) -> set[str]:
+def escape_control_chars(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(".stamp")}
 
 
@@ -65,7 +65,7 @@ def test_all_programs_are_built_with_progress(go: Path, tmp_path: Path) -> None:
     reported: list[str] = []
     into = tmp_path / "into"
     build_programs(go, into, reported.append)
-    assert visible(into) == PROGRAMS | {"docker-schema"}
+    assert escape_control_chars(into) == PROGRAMS | {"docker-schema"}
     assert all(os.access(into / name, os.X_OK) for name in PROGRAMS)
     assert (into / build.EXECUTOR).read_text() == "the executor"
     assert build.SCHEMA.read_text() == "schema"

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from loadbalancer import cli, engine, names
 from loadbalancer.display.logs import printer
-from loadbalancer.escape import visible
+from loadbalancer.formats import escape_control_chars
 from loadbalancer.logs import stream
 from loadbalancer.logs.filter import Filter, FilterError
 from loadbalancer.logs.merge import Lines, Merger, Position
@@ -134,14 +134,14 @@ def test_no_line_can_drive_the_terminal(text: str, source: Source) -> None:
 
 @given(st.text())
 def test_what_is_visible_stays(text: str) -> None:
-    seen = visible(text)
+    seen = escape_control_chars(text)
     assert seen.replace("\t", "").isprintable()
     if text.isprintable():
         assert seen == text
 
 
 def test_what_drives_a_terminal_is_shown_as_its_escape() -> None:
-    assert visible("\x1b]0;title\x07\r\x9b2J\u202eabc\u2028\ud800 \té") == (
+    assert escape_control_chars("\x1b]0;title\x07\r\x9b2J\u202eabc\u2028\ud800 \té") == (
         r"\x1b]0;title\x07\r\x9b2J\u202eabc\u2028\ud800" + " \té"
     )
     control = {**OF_NGINX, "uri": "/\x1b[2J", "method": "G\nET", "id": "\x07", "app": "\x1b"}
