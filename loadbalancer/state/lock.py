@@ -1,41 +1,49 @@
-"""Who holds the lock of a stack in a file backend."""
+"""Locks of a stack in a file backend: who holds them, and whether they are stale."""
 
 import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadbalancer.state.backend import folder
+from loadbalancer.state.project import Project
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that took the lock, on which host and when (RFC 3339)."""
+    """The process that took a lock, on which host and when (RFC 3339)."""
 
     pid: int
     host: str
     since: str
 
     def lives(self) -> bool:
-        """Tell whether the process still runs; one on another host counts as running."""
+        """Return whether the process still runs; one on another host counts as running."""
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
 
 
-def holders(backend: str, project: str, stack: str) -> list[Holder]:
-    """Read the locks of a stack.
+def holders(project: Project, stack: str) -> list[Holder]:
+    """Read the locks of a stack, the same that make `pulumi up` fail with `locked`.
 
     Args:
-        backend: the backend's address; one that is not a folder has no locks to read here.
-        project: the stack's project.
+        project: the project; only a file backend has locks that can be read here.
         stack: the stack's name.
+
+    Returns:
+        The holders; none for another backend.
     """
-    kept = folder(backend)
-    if kept is None:
+    backend = project.file_backend
+    if backend is None:
         return []
-    locks = kept / "locks/organization" / project / stack
-    return [_holder(path) for path in sorted(locks.glob("*.json"))]
+    # A file backend knows one organization, whose name is fixed.
+    folder = backend / "locks" / "organization" / project.name / stack.rpartition("/")[2]
+    found = (_holder(path) for path in sorted(folder.glob("*.json")))
+    return [holder for holder in found if holder is not None]
 
 
-def _holder(path: Path) -> Holder:
-    lock = json.loads(path.read_text())
-    return Holder(int(lock["pid"]), str(lock["hostname"]), str(lock["timestamp"]))
+def _holder(path: Path) -> Holder | None:
+    """Read one lock; None where its process removes it just now, or has not written it yet."""
+    try:
+        lock = json.loads(path.read_text())
+        return Holder(int(lock["pid"]), str(lock["hostname"]), str(lock["timestamp"]))
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -45,7 +46,7 @@ class Project:
         url = urlsplit(self.backend)
         if url.scheme != "file":
             return None
-        # As Pulumi has it: `file://~/state` is in the home folder, `file://./state` in this one.
+        # As in Pulumi: `file://~/state` is in the home folder, `file://./state` in this one.
         path = Path(unquote(url.netloc + url.path)).expanduser()
         return (self.folder / path) / ".pulumi"
 
@@ -54,19 +55,32 @@ class Project:
         return self.folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
     def selected(self, environ: Mapping[str, str] = os.environ) -> str:
-        """Name the selected stack, DEFAULT_STACK where none is."""
+        """Name the stack that `pulumi` in this shell would use; DEFAULT_STACK where none is.
+
+        PULUMI_STACK counts before the selection, which Pulumi keeps by backend, one file for each
+        path by which a project is reached.
+        """
         if environ.get("PULUMI_STACK"):
             return environ["PULUMI_STACK"]
-        for folder in dict.fromkeys((self.folder.absolute(), self.folder.resolve())):
-            path = hashlib.sha1(str(folder / "Pulumi.yaml").encode()).hexdigest()  # noqa: S324
-            file = _home(environ) / "workspaces" / f"{self.name}-{path}-workspace.json"
-            try:
-                stack = json.loads(file.read_text()).get("stack")
-            except (OSError, ValueError):
-                continue
+        for folder in dict.fromkeys((self._folder_of_shell(environ), self.folder.resolve())):
+            stack = _read(_workspace(environ, self.name, folder)).get("stacks", {}).get(self.backend)
             if stack:
                 return str(stack).removeprefix(f"organization/{self.name}/")
         return DEFAULT_STACK
+
+    def _folder_of_shell(self, environ: Mapping[str, str]) -> Path:
+        """Find the path by which the shell reached the project, which may be a symbolic link."""
+        current = Path(environ.get("PWD") or Path.cwd())
+        for folder in (current, *current.parents):
+            if folder.exists() and folder.samefile(self.folder):
+                return folder
+        return self.folder.absolute()
+
+
+def _workspace(environ: Mapping[str, str], name: str, folder: Path) -> Path:
+    """Name the file in which Pulumi keeps what is selected in a folder."""
+    path = hashlib.sha1(str(folder / "Pulumi.yaml").encode()).hexdigest()  # noqa: S324
+    return _home(environ) / "workspaces" / f"{name}-{path}-workspace.json"
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -75,8 +89,14 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 def _login(environ: Mapping[str, str]) -> str:
     folder = environ.get("PULUMI_CREDENTIALS_PATH")
+    stored = _read((Path(folder) if folder else _home(environ)) / "credentials.json")
+    return str(stored.get("current") or "")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read an object from a file; an empty one where there is none."""
     try:
-        path = (Path(folder) if folder else _home(environ)) / "credentials.json"
-        return str(json.loads(path.read_text()).get("current") or "")
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
-        return ""
+        return {}
+    return found if isinstance(found, dict) else {}
