@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.reading import AppReading, Reading

@@ -1,30 +1,137 @@
-"""What a user should know about a configuration that can be; pure."""
+"""Checks of a configuration as a whole: keys that conflict, ports in use, and advice."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from loadbalancer.config.model import Settings
-from loadbalancer.nginx import shares
+from loadbalancer.config import units
+from loadbalancer.config.fix_commands import FixCommands, set_to
+from loadbalancer.config.model import DEFAULT_STEPS, PLANS, RolloutSettings, Settings
+from loadbalancer.config.problems import Problem
 
 LONG_CYCLE = 1000
-"""Requests in one cycle above which a user is told how long it takes until shares are exact."""
+"""Requests of one cycle above which the user is told how many requests make shares exact."""
+
+_FIRST_DIRECT_PORT = 5001
+_LAST_PORT = 65535
 
 
-def on(settings: Settings, apps: Collection[str]) -> Iterator[str]:
-    """Say what is not deployed, what takes long to be exact, and what cannot be hitless.
+def conflicts(settings: Settings, fix: FixCommands, faulty: Collection[str]) -> Iterator[Problem]:
+    """Find valid values that exclude each other.
+
+    Args:
+        settings: the settings; those of faulty keys are partial.
+        fix: the commands for the configuration.
+        faulty: top-level keys with a fault of their own.
+    """
+    yield from _duplicate_ports(settings)
+    for app, one in sorted(settings.apps.items()):
+        replicas = settings.app(app).replicas
+        if one.direct_port is not None and replicas > 1:
+            path = f"apps.{app}.directPort"
+            reason = f"leads to one container, and {app} has {replicas} replicas"
+            yield Problem(path, one.direct_port, reason, f"Remove it: {fix.remove(path)}")
+    for key, value, reason in rollout_conflicts(settings.rollout):
+        path = f"rollout.{key}"
+        yield Problem(path, value, reason, f"Remove it: {fix.remove(path)}")
+    if "weights" not in faulty:
+        yield from _no_share(settings.weights, fix)
+
+
+def _duplicate_ports(settings: Settings) -> Iterator[Problem]:
+    used: dict[int, str] = {}
+    ports = host_ports(settings)
+    for path, number in ports.items():
+        if number in used:
+            first = number + 1 if "." not in path else _FIRST_DIRECT_PORT
+            candidates = (*range(first, _LAST_PORT + 1), *range(1024, first))
+            free = next(one for one in candidates if one not in ports.values())
+            reason = f"is already used by {used[number]}"
+            yield Problem(path, number, reason, f"Use another: {set_to(path, free)}")
+        used.setdefault(number, path)
+
+
+def _no_share(weights: Mapping[str, int], fix: FixCommands) -> Iterator[Problem]:
+    if not weights:
+        reason = "has no app: no folder under apps/ can be built"
+        command = "Add apps/app1/app.py, then: pulumi config set --path weights.app1 6"
+        yield Problem("weights", {}, reason, command)
+    elif not any(weights.values()):
+        command = f"Set one above 0: {fix.set(f'weights.{next(iter(weights))}')}"
+        yield Problem("weights", dict(weights), "are all 0, so that no app could answer", command)
+
+
+def host_ports(settings: Settings) -> dict[str, int]:
+    """Return the configured ports of the host by their keys, without those that are 0."""
+    ports = {"port": settings.port, "adminPort": settings.admin_port}
+    direct = {f"apps.{app}.directPort": one.direct_port for app, one in settings.apps.items()}
+    ports |= {path: port for path, port in sorted(direct.items()) if port is not None}
+    return {path: port for path, port in ports.items() if port}
+
+
+def ports_in_use(settings: Settings, in_use: Mapping[int, str]) -> Iterator[Problem]:
+    """Find the configured ports that are not free.
+
+    Args:
+        settings: the checked configuration.
+        in_use: what uses each port of the host that something else than this stack uses, such as
+            `container web` or `another program`.
+    """
+    for path, port in host_ports(settings).items():
+        if port in in_use:
+            other = port + 1 if port < _LAST_PORT else port - 1
+            reason = f"is in use on this host by {in_use[port]}"
+            yield Problem(path, port, reason, f"Free it, or use another: {set_to(path, other)}")
+
+
+def step_count(settings: RolloutSettings) -> int:
+    """Count the steps of the plan that is set."""
+    if settings.linear:
+        fraction, _ = units.parse_linear(settings.linear)
+        return -(-1 // fraction)
+    if settings.canary:
+        return 2
+    if settings.at_once:
+        return 1
+    return len(units.parse_steps(settings.steps or DEFAULT_STEPS))
+
+
+def rollout_conflicts(settings: RolloutSettings) -> Iterator[tuple[str, object, str]]:
+    """Find settings of a rollout that exclude each other.
+
+    Yields:
+        The key below `rollout`, its value, and the reason.
+    """
+    plans = [name for name in PLANS if getattr(settings, name)]
+    for name in plans[1:]:
+        first, key = (RolloutSettings.key(one) for one in (plans[0], name))
+        yield key, getattr(settings, name), f"is a second plan, besides {first}"
+    if settings.to and not any(settings.to.values()):
+        yield "to", settings.to, "are all 0, so that no app could answer"
+    if settings.confirm:
+        count = step_count(settings)
+        numbers = units.parse_step_numbers(settings.confirm, count)
+        above = sorted(number for number in numbers if number > count)
+        if above:
+            yield "confirm", settings.confirm, f"names step {above[0]}, and there are {count}"
+
+
+def advice(settings: Settings, apps: Collection[str], cycle: int) -> Iterator[str]:
+    """Say what is not deployed, when shares are exact, and what is not replaced new before old.
 
     Args:
         settings: the checked configuration.
         apps: names of the folders under apps/ that can be built.
+        cycle: requests after which every share is exact.
     """
     for app in sorted(set(apps) - settings.weights.keys()):
         command = f"pulumi config set --path weights.{app} 1"
-        yield f"apps/{app} has no weight, so it is not deployed. Give it one: {command}"
-    each = shares.server_weights(settings.weights, settings.replicas)
-    cycle = shares.cycle_length(each, settings.replicas)
+        yield f"apps/{app} has no weight, so it is not deployed. Set one: {command}"
     if cycle > LONG_CYCLE:
         yield f"shares are exact over one cycle of {cycle:,} requests"
-    for app, port in settings.direct_ports.items():
-        yield (
-            f"{app} has port {port} of the host to itself, which its old and its new container "
-            f"cannot share: new code of {app} replaces the old one before the new one serves"
-        )
+    for app in settings.weights:
+        port = settings.app(app).direct_port
+        if port is not None:
+            yield (
+                f"{app} has {f'port {port}' if port else 'a port'} of the host, which its old and "
+                f"its new container cannot share: a new version of {app} replaces the old one "
+                "before it serves"
+            )

@@ -1,86 +1,257 @@
-"""What a stack's configuration holds: each key, its type and its default; pure."""
+"""Every key of a stack's configuration: its type, default, description and examples.
 
-import re
+This is the only place where a key stands. The commands in error messages, the options of
+`./lb rollout start` and docs/configuration.md derive from the metadata of these fields, and
+Pulumi.yaml is compared with it by tests/unit/test_config_reference.py.
+
+The first example of a key is a value as it is written on the command line, and is used in fix
+commands. `item` is the example for one entry of a key that holds named values.
+"""
+
 from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, IPvAnyAddress
 
-from loadbalancer.config.rollout import RolloutSettings, read_rollout
-from loadbalancer.config.values import WHOLE, Model, Weight, pairs, whole_number
+from loadbalancer.config.values import (
+    Canary,
+    Duration,
+    Flag,
+    ImageName,
+    Linear,
+    Memory,
+    Model,
+    Percentage,
+    Port,
+    Processors,
+    StepNumbers,
+    Steps,
+    Weight,
+    read_json,
+    read_pairs,
+    whole_number,
+)
 
 DEFAULT_WEIGHTS = {"app1": 6, "app2": 4}
-DEFAULT_PORT = 8080
-DEFAULT_ADMIN_PORT = 9113
+DEFAULT_STEPS = "5,10,25,50,100"
+"""Steps of a rollout for which no plan is set."""
+PLANS = ("steps", "linear", "canary", "at_once")
+"""Fields of RolloutSettings of which at most one is set: the plan."""
 ADMIN_BIND = IPv4Address("127.0.0.1")
-"""Address of the host on which the admin port is published, whatever the others are."""
-EVERY_APP = "*"
-"""Key of the number of replicas that apps have for which none is given."""
-
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,254}")
-
-
-def _positive_number(value: object) -> float:
-    try:
-        number = 0.0 if isinstance(value, bool) else float(str(value))
-    except ValueError:
-        number = 0.0
-    if not 0.01 <= number <= 1024:  # noqa: PLR2004 - what Docker can express, what a host can have
-        raise PydanticCustomError("cpus", "is not a number of processors from 0.01 to 1024")
-    return number
-
-
-def _image_reference(value: str) -> str:
-    if not _IMAGE.fullmatch(value):
-        raise PydanticCustomError("image", "is not the name of an image, such as nginx:1.30")
-    return value
-
-
-def _one_for_all(value: object) -> object:
-    """Read one number of replicas as that of every app."""
-    if isinstance(value, str) and not WHOLE.fullmatch(value.strip()):
-        return pairs(value)
-    return value if isinstance(value, dict) else {EVERY_APP: value}
-
-
-Port = Annotated[int, whole_number(0, 65535)]
-Seconds = Annotated[int, whole_number(1, 3600)]
-Replicas = Annotated[int, whole_number(1, 100)]
-ImageName = Annotated[str, AfterValidator(_image_reference)]
+"""Address of the host on which the admin port is published, whatever `bind` is."""
 
 
 class BaseImages(Model):
-    """The images that the stack's own are built on."""
+    """Keys of `baseImages`."""
 
-    python: ImageName = "python:3.14-slim"
-    nginx: ImageName = "nginx:1.30"
+    python: ImageName = Field(
+        "python:3.14-slim",
+        description="Image that the images of the apps are built on.",
+        examples=["python:3.14-slim"],
+    )
+    nginx: ImageName = Field(
+        "nginx:1.30",
+        description="Image that the image of the proxy is built on.",
+        examples=["nginx:1.30"],
+    )
 
 
 class Limits(Model):
-    """What one container of an app may use: memory in MiB, processors as a number."""
+    """Keys of `limits` and `apps.<name>.limits`."""
 
-    memory: Annotated[int, whole_number(32, 1_048_576)] = 256
-    cpus: Annotated[float, BeforeValidator(_positive_number)] = 1.0
+    memory: Memory = Field(
+        256, description="Memory of one container, in MiB, 32 to 1048576.", examples=["256"]
+    )
+    cpus: Processors = Field(
+        1.0, description="Processors of one container, 0.01 to 1024.", examples=["1"]
+    )
+
+
+# Keys that are set for all apps at the top level, and for one app under `apps.<name>`.
+Replicas = Annotated[
+    int,
+    whole_number(1, 100),
+    Field(
+        description="Containers of each app, 1 to 100. An app's share does not depend on it.",
+        examples=["2"],
+    ),
+]
+AppLimits = Annotated[
+    Limits,
+    BeforeValidator(read_pairs),
+    Field(
+        description="What one container of an app may use.",
+        examples=["memory=256,cpus=1"],
+    ),
+]
+
+
+class AppSettings(Model):
+    """Keys of `apps.<name>`; those that Settings has as well default to the value there."""
+
+    replicas: Replicas = 1
+    limits: AppLimits = Limits()
+    direct_port: Port | None = Field(
+        None,
+        description="Port of the host that leads to the app's one container, past nginx; 0 takes "
+        "a free one and keeps it.",
+        examples=["5001"],
+    )
+
+
+class RolloutSettings(Model):
+    """Keys of `rollout` and options of `./lb rollout start`.
+
+    Percentages and durations stay text, such as `1%` and `500ms`, which has been checked.
+    """
+
+    to: Annotated[dict[str, Weight], BeforeValidator(read_pairs)] = Field(
+        default_factory=dict,
+        description="Target weights.",
+        examples=["app1=0,app2=100"],
+        json_schema_extra={"item": "1"},
+    )
+    steps: Steps | None = Field(
+        None,
+        description="Plan: the percentage of the way after each step. This is the plan if none is "
+        f"set, with {DEFAULT_STEPS}.",
+        examples=["5,10,25,50,100"],
+    )
+    linear: Linear | None = Field(
+        None,
+        description="Plan: equal steps, each of this percentage and duration.",
+        examples=["10%/60s"],
+    )
+    canary: Canary | None = Field(
+        None,
+        description="Plan: one step of this percentage and duration, then 100 %.",
+        examples=["5%/10min"],
+    )
+    at_once: Flag = Field(False, description="Plan: one step to 100 %.", examples=["true"])
+    step_time: Duration = Field(
+        "30s",
+        description="Duration of a step for which the plan has none.",
+        examples=["30s"],
+    )
+    interval: Duration = Field(
+        "5s", description="Time between two checks of a step.", examples=["5s"]
+    )
+    max_error_rate: Percentage = Field(
+        "1%",
+        description="Highest rate of failed requests, and of failed attempts, of a healthy step.",
+        examples=["1%"],
+    )
+    max_p99: Duration = Field(
+        "500ms",
+        description="Longest 99th percentile of the request durations of a healthy step.",
+        examples=["500ms"],
+    )
+    min_samples: Annotated[int, whole_number(1, 1_000_000)] = Field(
+        100, description="Requests that a check needs for a verdict.", examples=["100"]
+    )
+    failure_limit: Annotated[int, whole_number(1, 1000)] = Field(
+        3,
+        description="Failed checks in a row after which the rollout rolls back.",
+        examples=["3"],
+    )
+    deadline: Duration = Field(
+        "10min",
+        description="Time beyond its duration after which a step without a verdict rolls back.",
+        examples=["10min"],
+    )
+    compare: Flag = Field(
+        False,
+        description="Also compare the apps that gain share with the others in the same window.",
+        examples=["true"],
+    )
+    confirm: StepNumbers | None = Field(
+        None,
+        description="Steps that wait for a confirmation: numbers from 1, or `all`.",
+        examples=["1,3"],
+    )
+    hook: Annotated[str, Field(max_length=4096)] | None = Field(
+        None,
+        description="Command that runs before and after each step; an exit code other than 0 "
+        "rolls back.",
+        examples=["./check.sh"],
+    )
 
 
 class Settings(Model):
-    """One stack's configuration. Units: seconds, MiB; weights are relative to each other."""
+    """The keys of a stack's configuration."""
 
-    weights: Annotated[dict[str, Weight], BeforeValidator(pairs)] = DEFAULT_WEIGHTS
-    replicas: Annotated[dict[str, Replicas], BeforeValidator(_one_for_all)] = Field(
-        default_factory=dict
+    weights: Annotated[dict[str, Weight], BeforeValidator(read_pairs)] = Field(
+        DEFAULT_WEIGHTS,
+        description="Weight of each app, relative to the others, 0 to 1000; 0 runs the app but "
+        "sends it nothing. Set weights are merged over the default.",
+        examples=["app1=6,app2=4"],
+        json_schema_extra={"item": "6"},
     )
-    port: Port = DEFAULT_PORT
-    bind: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)
-    admin_port: Port = DEFAULT_ADMIN_PORT
-    direct_ports: Annotated[dict[str, Port], BeforeValidator(pairs)] = Field(default_factory=dict)
-    base_images: Annotated[BaseImages, BeforeValidator(pairs)] = BaseImages()
-    limits: Annotated[Limits, BeforeValidator(pairs)] = Limits()
-    drain: Seconds = 30
-    settle: Annotated[int, whole_number(0, 3600)] = 10
-    rollout: Annotated[RolloutSettings, BeforeValidator(read_rollout)] = RolloutSettings()
+    replicas: Replicas = 1
+    limits: AppLimits = Limits()
+    apps: Annotated[
+        dict[str, Annotated[AppSettings, BeforeValidator(read_json)]], BeforeValidator(read_json)
+    ] = Field(
+        default_factory=dict,
+        description="Settings of single apps, by name: an object (`--path apps.app1.replicas 2`) "
+        "or JSON.",
+        examples=["""'{"app1":{"replicas":2}}'"""],
+    )
+    port: Port = Field(
+        8080,
+        description="Port of the host on which nginx answers; 0 takes a free one and keeps it.",
+        examples=["8080"],
+    )
+    bind: IPvAnyAddress = Field(
+        IPv4Address("127.0.0.1"),
+        description="Address of the host on which ports are published; `0.0.0.0` for all.",
+        examples=["127.0.0.1"],
+    )
+    admin_port: Port = Field(
+        9113,
+        description="Port of the host, on 127.0.0.1 only, with the live page and the metrics; 0 "
+        "takes a free one and keeps it.",
+        examples=["9113"],
+    )
+    base_images: Annotated[BaseImages, BeforeValidator(read_pairs)] = Field(
+        BaseImages(),
+        description="Images that the stack's own images are built on.",
+        examples=["python=python:3.14-slim,nginx=nginx:1.30"],
+    )
+    drain: Annotated[int, whole_number(1, 3600)] = Field(
+        30,
+        description="Seconds that requests in flight get to finish when their container stops, 1 "
+        "to 3600.",
+        examples=["30"],
+    )
+    settle: Annotated[int, whole_number(0, 3600)] = Field(
+        10,
+        description="Seconds that a new container must stay healthy before it gets requests, 0 to "
+        "3600.",
+        examples=["10"],
+    )
+    rollout: Annotated[RolloutSettings, BeforeValidator(read_json)] = Field(
+        RolloutSettings(),
+        description="Target, plan and limits of `./lb rollout start`: an object (`--path "
+        "rollout.maxP99 300ms`) or JSON.",
+        examples=["""'{"steps":"5,10,25,50,100"}'"""],
+    )
+
+    def app(self, name: str) -> AppSettings:
+        """Resolve the settings of one app: its own over those for all apps."""
+        shared = AppSettings.model_fields.keys() & Settings.model_fields.keys()
+        own = self.apps.get(name, AppSettings()).model_dump(exclude_unset=True)
+        return AppSettings.model_validate(_merge(self.model_dump(include=shared), own))
+
+
+def _merge(defaults: dict[str, object], own: dict[str, object]) -> dict[str, object]:
+    merged = dict(defaults)
+    for key, value in own.items():
+        default = merged.get(key)
+        nested = isinstance(value, dict) and isinstance(default, dict)
+        merged[key] = _merge(default, value) if nested else value  # type: ignore[arg-type]
+    return merged
 
 
 KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items())
-"""The keys of the configuration, as Pulumi.yaml declares them."""
+"""The top-level keys, as Pulumi.yaml declares them."""

@@ -1,4 +1,4 @@
-"""A fault in a stack's configuration, as the user reads it."""
+"""Problem: a fault in a stack's configuration, as the user reads it."""
 
 import json
 import re
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault: which key, what it holds, why that cannot be, and the command that mends it."""
+    """One fault: the key, its value, the reason, and what fixes it, with a command."""
 
     key: str
     value: object
     reason: str
-    remedy: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {_as_written(self.value)} {self.reason}. {self.remedy}"
+        return f"{self.key}: {as_written(self.value)} {self.reason}. {self.fix}"
 
 
-def _as_written(value: object) -> str:
-    """Show a value as a user of the command line writes it."""
+def as_written(value: object) -> str:
+    """Write a value as a user of the command line writes it."""
     if isinstance(value, str):
         return value if re.fullmatch(r"\S+", value) else repr(value)
     return json.dumps(value, default=str)
 
 
 class ConfigError(ValueError):
-    """All the faults that one look at the configuration found."""
+    """An invalid configuration, with every problem that was found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

@@ -1,10 +1,15 @@
-"""Percentages and durations as people write them; pure."""
+"""Percentages, durations, steps and paces, as people write them in the configuration."""
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%?")
+MAX_STEPS = 1000
+"""Most steps that a rollout may have."""
+
+_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%?")
 _DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,3})?) ?(ms|s|min|m|h)?")
+_STEP_NUMBERS = re.compile(r"[1-9]\d{0,3}( *, *[1-9]\d{0,3})*")
 _SECONDS = {
     "ms": Fraction(1, 1000),
     "s": Fraction(1),
@@ -14,24 +19,29 @@ _SECONDS = {
 }
 
 
-def percent(text: str) -> Fraction:
-    """Read `5`, `5%` or `0.5 %` as a part of a whole, 0 to 1.
+def parse_percentage(text: str) -> Fraction:
+    """Read `5`, `5%` or `0.5 %` as a fraction, 0 to 1.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when the text is not a percentage from 0 to 100.
     """
-    found = _PERCENT.fullmatch(text.strip())
-    part = Fraction(found[1]) / 100 if found else Fraction(2)
-    if part > 1:
+    found = _PERCENTAGE.fullmatch(text.strip())
+    fraction = Fraction(found[1]) / 100 if found else Fraction(2)
+    if fraction > 1:
         raise ValueError(f"{text!r} is not a percentage such as 5%")
-    return part
+    return fraction
 
 
-def seconds(text: str) -> Fraction:
+def format_percentage(fraction: Fraction) -> str:
+    """Write a fraction as a percentage with as few digits as it needs, at most six."""
+    return f"{float(100 * fraction):.6g}%"
+
+
+def parse_duration(text: str) -> Fraction:
     """Read `500ms`, `60s`, `60`, `10min` or `1h` as seconds.
 
     Raises:
-        ValueError: when it is no duration.
+        ValueError: when the text is not a duration.
     """
     found = _DURATION.fullmatch(text.strip())
     if not found:
@@ -39,6 +49,83 @@ def seconds(text: str) -> Fraction:
     return Fraction(found[1]) * _SECONDS[found[2] or "s"]
 
 
-def written(part: Fraction) -> str:
-    """Write a part of a whole as a percentage."""
-    return f"{float(100 * part):.6g}%"
+def parse_positive_duration(text: str) -> Fraction:
+    """Read a duration above 0 as seconds.
+
+    Raises:
+        ValueError: when the text is not a duration, or is 0.
+    """
+    seconds = parse_duration(text)
+    if not seconds:
+        raise ValueError(f"{text!r} is not a duration above 0")
+    return seconds
+
+
+def parse_steps(text: str) -> tuple[Fraction, ...]:
+    """Read `5,10,25,50,100` as the fraction of the way (0 to 1) after each step.
+
+    Raises:
+        ValueError: when the percentages do not rise from above 0 to exactly 100.
+    """
+    fractions = tuple(parse_percentage(one) for one in text.split(","))
+    if fractions[-1] != 1:
+        raise ValueError(f"{text!r} does not end with 100")
+    if not all(low < high for low, high in pairwise((Fraction(), *fractions))):
+        raise ValueError(f"{text!r} does not rise from above 0 to 100")
+    return fractions
+
+
+def parse_pace(text: str) -> tuple[Fraction, Fraction]:
+    """Read `10%/60s` as a fraction of the way, above 0, and seconds.
+
+    Raises:
+        ValueError: when the text is not of that form.
+    """
+    percentage, slash, duration = text.partition("/")
+    if not slash:
+        raise ValueError(f"{text!r} is not a percentage and a time, such as 10%/60s")
+    fraction = parse_percentage(percentage)
+    if not fraction:
+        raise ValueError(f"{text!r} has no percentage above 0")
+    return fraction, parse_duration(duration)
+
+
+def parse_linear(text: str) -> tuple[Fraction, Fraction]:
+    """Read the pace of a linear plan: the fraction of each step, and its seconds.
+
+    Raises:
+        ValueError: when the text is not a pace, or makes more than MAX_STEPS steps.
+    """
+    fraction, seconds = parse_pace(text)
+    if 1 / fraction > MAX_STEPS:
+        raise ValueError(f"{text!r} makes more than {MAX_STEPS} steps")
+    return fraction, seconds
+
+
+def parse_canary(text: str) -> tuple[Fraction, Fraction]:
+    """Read the first step of a canary plan: its fraction, below 1, and its seconds.
+
+    Raises:
+        ValueError: when the text is not a pace, or its percentage is 100.
+    """
+    fraction, seconds = parse_pace(text)
+    if fraction == 1:
+        raise ValueError(f"{text!r} leaves nothing for the second step")
+    return fraction, seconds
+
+
+def parse_step_numbers(text: str, count: int) -> frozenset[int]:
+    """Read `1,3` or `all` as numbers of steps, from 1; those above `count` are not left out.
+
+    Args:
+        text: the numbers.
+        count: how many steps `all` means.
+
+    Raises:
+        ValueError: when the text is neither.
+    """
+    if text == "all":
+        return frozenset(range(1, count + 1))
+    if not _STEP_NUMBERS.fullmatch(text):
+        raise ValueError(f"{text!r} is neither a list of steps such as 1,3 nor all")
+    return frozenset(int(number) for number in text.split(","))

@@ -1,26 +1,41 @@
-"""Values as a user writes them in the configuration, and what each may be; pure."""
+"""Validators of the values in the configuration: numbers, texts, flags and named values."""
 
 import json
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+from loadbalancer.config import units
 
 HIGHEST_WEIGHT = 1000
 
 _PAIR = re.compile(r"\s*(?P<key>[^=,\s]+)\s*=\s*(?P<value>[^=,]*?)\s*")
-WHOLE = re.compile(r"[+-]?\d{1,18}")
-"""A whole number in decimal digits."""
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,254}")
+
+
+class Model(BaseModel):
+    """Base of the models: keys in camel case, no unknown keys, immutable."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+    @classmethod
+    def key(cls, name: str) -> str:
+        """Name the key of a field, as it stands in the configuration."""
+        return cls.model_fields[name].alias or name
 
 
 def whole_number(lowest: int, highest: int) -> BeforeValidator:
-    """Accept an integer or its decimal text; a boolean, a fraction or anything else is refused."""
+    """Accept an integer or its decimal text, but no boolean, which Python takes for an integer."""
 
     def check(value: object) -> int:
-        if isinstance(value, str) and WHOLE.fullmatch(value):
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
             raise PydanticCustomError(
@@ -33,31 +48,8 @@ def whole_number(lowest: int, highest: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def pairs(value: object) -> object:
-    """Read an object from its JSON text or from `name=value,name=value`."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("{"):
-        try:
-            return json.loads(value, object_pairs_hook=_no_key_twice)
-        except json.JSONDecodeError as error:
-            raise PydanticCustomError("json", f"is not valid JSON: {error}") from None
-    parts = [_PAIR.fullmatch(part) for part in value.split(",")] if value.strip() else []
-    if not all(parts):
-        raise PydanticCustomError("pairs", "is neither JSON nor a list such as app1=7,app2=3")
-    return _no_key_twice([(pair["key"], pair["value"]) for pair in parts if pair])
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise PydanticCustomError("twice", "names {key} twice", {"key": key})
-    return dict(pairs)
-
-
-def text(check: Callable[[str], object]) -> BeforeValidator:
-    """Accept what a function can read, and keep it as text; a list is joined by commas."""
+def text(parse: Callable[[str], object]) -> BeforeValidator:
+    """Accept what a function can parse, and keep it as text; a list is joined by commas."""
 
     def read(value: object) -> str:
         parts = value if isinstance(value, list | tuple) else [value]
@@ -65,13 +57,45 @@ def text(check: Callable[[str], object]) -> BeforeValidator:
             raise PydanticCustomError("text", "is neither text nor a number")
         joined = ",".join(str(one).strip() for one in parts)
         try:
-            check(joined)
+            parse(joined)
         except ValueError as error:
             reason = str(error).removeprefix(repr(joined)).strip()
-            raise PydanticCustomError("quantity", "{reason}", {"reason": reason}) from None
+            raise PydanticCustomError("unit", "{reason}", {"reason": reason}) from None
         return joined
 
     return BeforeValidator(read)
+
+
+def read_pairs(value: object) -> object:
+    """Read an object from its JSON text or from `name=value,name=value`."""
+    if not isinstance(value, str) or value.lstrip().startswith("{"):
+        return read_json(value)
+    parts = [_PAIR.fullmatch(part) for part in value.split(",")] if value.strip() else []
+    if not all(parts):
+        raise PydanticCustomError("pairs", "is neither JSON nor a list such as app1=7,app2=3")
+    return _without_duplicates([(pair["key"], pair["value"]) for pair in parts if pair])
+
+
+def read_json(value: object) -> object:
+    """Read an object from its JSON text; other values are for the validators that follow."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return {}
+    if not value.lstrip().startswith("{"):
+        raise PydanticCustomError("object", "is not a set of named values")
+    try:
+        return json.loads(value, object_pairs_hook=_without_duplicates)
+    except json.JSONDecodeError as error:
+        raise PydanticCustomError("json", f"is not valid JSON: {error}") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise PydanticCustomError("duplicate", "names {key} twice", {"key": key})
+    return dict(pairs)
 
 
 def _flag(value: object) -> bool:
@@ -80,13 +104,33 @@ def _flag(value: object) -> bool:
     return value in (True, "true")
 
 
+def _processors(value: object) -> float:
+    try:
+        number = 0.0 if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = 0.0
+    # Docker takes hundredths of a processor; the upper bound is that of large hosts.
+    if not 0.01 <= number <= 1024:  # noqa: PLR2004
+        raise PydanticCustomError("processors", "is not a number of processors from 0.01 to 1024")
+    return number
+
+
+def _image_reference(value: str) -> str:
+    if not _IMAGE.fullmatch(value):
+        raise PydanticCustomError("image", "is not the name of an image, such as nginx:1.30")
+    return value
+
+
 Weight = Annotated[int, whole_number(0, HIGHEST_WEIGHT)]
+Port = Annotated[int, whole_number(0, 65535)]
+Memory = Annotated[int, whole_number(32, 1_048_576)]
+"""MiB."""
+Processors = Annotated[float, BeforeValidator(_processors)]
+ImageName = Annotated[str, AfterValidator(_image_reference)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-
-
-class Model(BaseModel):
-    """A part of the configuration: keys in camel case, none but those it has, never changed."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
-    )
+Percentage = Annotated[str, text(units.parse_percentage)]
+Duration = Annotated[str, text(units.parse_positive_duration)]
+Steps = Annotated[str, text(units.parse_steps)]
+Linear = Annotated[str, text(units.parse_linear)]
+Canary = Annotated[str, text(units.parse_canary)]
+StepNumbers = Annotated[str, text(lambda value: units.parse_step_numbers(value, 0))]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadbalancer.config.units import written as percentage
+from loadbalancer.config.units import format_percentage as percentage
 from loadbalancer.formats import duration, escape_control_chars, rate
 from loadbalancer.formats import percentage as part
 from loadbalancer.metrics.window import AppWindow

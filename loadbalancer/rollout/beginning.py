@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loadbalancer.config.rollout import RolloutSettings
-from loadbalancer.rollout import choice
+from loadbalancer.config import checks
+from loadbalancer.config.model import PLANS, RolloutSettings
 from loadbalancer.rollout.errors import RolloutError, UsageError
 from loadbalancer.state.history import Update
 from loadbalancer.state.message import Kind
@@ -20,14 +20,14 @@ def settings(configured: RolloutSettings, given: Mapping[str, Any]) -> RolloutSe
         UsageError: when they do not fit together, with a line for each fault.
     """
     config = configured.model_dump(exclude_unset=True)
-    if any(kind in given for kind in choice.KINDS):
-        config = {key: value for key, value in config.items() if key not in choice.KINDS}
+    if any(kind in given for kind in PLANS):
+        config = {key: value for key, value in config.items() if key not in PLANS}
     try:
         found = RolloutSettings.model_validate({**config, **given})
     except ValidationError as error:
         faults = [f"--{_option(one['loc'])}: {one['msg']}" for one in error.errors()]
         raise UsageError("\n".join(faults)) from None
-    faults = [f"--{_option((key,))}: {reason}" for key, _, reason in choice.faults(found)]
+    faults = [f"--{_option((key,))}: {reason}" for key, _, reason in checks.rollout_conflicts(found)]
     if faults:
         raise UsageError("\n".join(faults))
     if not found.to:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from loadbalancer.config.units import seconds
+from loadbalancer.config.units import parse_duration
 from loadbalancer.rollout import choice, guard, hook, words
 from loadbalancer.rollout.environment import Answer, BusyError, Request, UpdateError, World
 from loadbalancer.rollout.errors import BackError, Ending, HeldError
@@ -109,7 +109,7 @@ class _Rollout:
         """Watch the present step until it has passed; returns the index of the next."""
         world, progress = self._world, self._progress
         watcher, step = Watcher(world, progress), progress.plan[progress.step]
-        deadline = step.seconds + float(seconds(progress.settings.deadline))
+        deadline = step.seconds + float(parse_duration(progress.settings.deadline))
         spent, last = 0.0, world.now()
         while True:
             watcher.check()
@@ -126,7 +126,7 @@ class _Rollout:
                 break
             if spent >= deadline:
                 raise BackError(f"{self._title(progress.step)} has not passed: {watcher.trouble}")
-            world.sleep(min(POLL, float(seconds(progress.settings.interval))))
+            world.sleep(min(POLL, float(parse_duration(progress.settings.interval))))
         self._tell("passed", progress.figures)
         self._hook("after", progress.step)
         return following

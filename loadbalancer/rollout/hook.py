@@ -1,6 +1,6 @@
 """What a hook is told of the step before or after which it runs; pure."""
 
-from loadbalancer.config.units import written as percentage
+from loadbalancer.config.units import format_percentage as percentage
 from loadbalancer.rollout.record import Progress
 from loadbalancer.state.message import weights as written
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from loadbalancer.config.units import percent, seconds
+from loadbalancer.config.units import parse_duration, parse_percentage
 
 _MOST_STEPS = 1000
 
@@ -26,7 +26,7 @@ def steps(text: str, time: float) -> Plan:
     Raises:
         ValueError: when they are not.
     """
-    parts = [percent(one) for one in text.split(",")]
+    parts = [parse_percentage(one) for one in text.split(",")]
     if parts[-1] != 1:
         raise ValueError(f"{text!r} does not end with 100")
     if not all(low < high for low, high in pairwise((Fraction(), *parts))):
@@ -68,7 +68,7 @@ def _pace(text: str) -> tuple[Fraction, float]:
     part, slash, time = text.partition("/")
     if not slash:
         raise ValueError(f"{text!r} is not a percentage and a time, such as 10%/60s")
-    step = percent(part)
+    step = parse_percentage(part)
     if not step:
         raise ValueError(f"{text!r} goes nowhere")
-    return step, float(seconds(time))
+    return step, float(parse_duration(time))

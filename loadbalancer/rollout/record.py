@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import choice
 from loadbalancer.rollout.blend import between
 from loadbalancer.rollout.plan import Plan

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.display.rollout import Json, Lines, Screen, View
 from loadbalancer.rollout import choice
 

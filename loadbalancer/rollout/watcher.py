@@ -1,6 +1,6 @@
 """Watching one step: window after window, until it has passed or must be taken back."""
 
-from loadbalancer.config.units import seconds
+from loadbalancer.config.units import parse_duration
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window, since
@@ -35,7 +35,7 @@ class Watcher:
         self._progress = progress
         self._apps = judged(progress)
         self._rules = choice.rules(progress.settings)
-        self._interval = float(seconds(progress.settings.interval))
+        self._interval = float(parse_duration(progress.settings.interval))
         self._first: Reading | None = None
         self._opened: Reading | None = None
         self._last: Reading | None = None

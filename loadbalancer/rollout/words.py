@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from loadbalancer.config.units import written as percentage
+from loadbalancer.config.units import format_percentage as percentage
 from loadbalancer.rollout.record import Progress, State
 from loadbalancer.state.message import weights as written
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadbalancer.config.units import percent, seconds, written
+from loadbalancer.config.units import format_percentage, parse_duration, parse_percentage
 from loadbalancer.rollout import plan
 from loadbalancer.rollout.blend import between, nearest, shares
 from loadbalancer.rollout.comparison import more
@@ -31,7 +31,7 @@ PARTS = st.fractions(0, 1, max_denominator=1000)
     ],
 )
 def test_shares_that_can_be_exact_are(text: str, expected: dict[str, int]) -> None:
-    assert between({"app1": 7, "app2": 0}, {"app1": 0, "app2": 100}, percent(text)) == expected
+    assert between({"app1": 7, "app2": 0}, {"app1": 0, "app2": 100}, parse_percentage(text)) == expected
 
 
 def test_a_part_of_the_way_is_from_share_to_share() -> None:
@@ -44,7 +44,7 @@ def test_a_part_of_the_way_is_from_share_to_share() -> None:
 
 def test_the_smallest_share_is_one_of_a_thousand() -> None:
     # It would be one of a million, which no step could ever be judged by.
-    found = between({"app1": 1, "app2": 0}, {"app1": 999, "app2": 1}, percent("0.1"))
+    found = between({"app1": 1, "app2": 0}, {"app1": 999, "app2": 1}, parse_percentage("0.1"))
     assert found == {"app1": 1000, "app2": 1}
 
 
@@ -117,18 +117,18 @@ def test_paces_that_cannot_be(text: str) -> None:
 
 
 def test_quantities() -> None:
-    assert percent("0.5 %") == Fraction(1, 200)
-    assert [seconds(text) for text in ("500ms", "60", "60s", "10min", "1h")] == [
+    assert parse_percentage("0.5 %") == Fraction(1, 200)
+    assert [parse_duration(text) for text in ("500ms", "60", "60s", "10min", "1h")] == [
         Fraction(1, 2),
         60,
         60,
         600,
         3600,
     ]
-    assert written(Fraction(1, 8)) == "12.5%"
+    assert format_percentage(Fraction(1, 8)) == "12.5%"
     for text in ("1d", "ms", "-1s", "1e3", ""):
         with pytest.raises(ValueError, match="duration"):
-            seconds(text)
+            parse_duration(text)
 
 
 def test_more_than_chance() -> None:

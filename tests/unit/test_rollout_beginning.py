@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import beginning, earlier
 from loadbalancer.rollout.errors import RolloutError, UsageError
 from tests.rollout import FakeStack, FakeWorld, Killed, begin, run

@@ -6,7 +6,7 @@ import pytest
 
 from loadbalancer.config import load as loading
 from loadbalancer.config.problems import ConfigError
-from loadbalancer.config.rollout import RolloutSettings
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import choice
 from loadbalancer.rollout.verdict import Rules
 
