@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from toolchain import pulumi
+from toolchain import located
 from toolchain.steps import ToolchainError
 
 STATE = ".state"
@@ -89,7 +88,7 @@ def merged(environ: Mapping[str, str], place: Place) -> dict[str, str]:
 def login(environ: Mapping[str, str]) -> str:
     """Return the backend that `pulumi login` has stored; empty for none."""
     folder = environ.get("PULUMI_CREDENTIALS_PATH")
-    path = (Path(folder) if folder else pulumi.home()) / "credentials.json"
+    path = (Path(folder) if folder else located.home()) / "credentials.json"
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -99,12 +98,12 @@ def login(environ: Mapping[str, str]) -> str:
 
 def place(project: Path) -> Place:
     """Return what is known here. Raises ToolchainError when there is no Pulumi CLI yet."""
-    found = pulumi.find()
+    found = located.find()
     if found is None:
-        raise ToolchainError("Pulumi is not installed yet. Install it: python3 -m toolchain")
-    folder = found[0].parent
+        raise ToolchainError("Pulumi is not installed yet. Install it: ./lb up")
+    folder = found.parent
     on_path = shutil.which("pulumi")
-    right = on_path is not None and Path(on_path) == found[0]
+    right = on_path is not None and Path(on_path) == found
     state = project.resolve() / STATE
     return Place(state=state, bin=None if right else folder, login=login(os.environ))
 
@@ -126,6 +125,8 @@ def prepare(state: Path) -> None:
             f"({', '.join(stacks)}). Put it back, or set the passphrase: "
             f"export PULUMI_CONFIG_PASSPHRASE=... Without it, start anew: rm -r {state}"
         )
+    import secrets  # noqa: PLC0415 - rarely needed, and every verb imports this module
+
     partial = state / f".{PASSPHRASE}.{os.getpid()}"
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toolchain import download, golang
 from toolchain.build import build_programs
+from toolchain.located import candidates, home
 from toolchain.run import output, run
 from toolchain.steps import Outcome, Report, ToolchainError
 from toolchain.versionnumbers import Version, parse_version
@@ -35,12 +36,6 @@ HOST = "pulumi-language-python"
 """The folder whose files are all part of the program: it embeds a Python file."""
 
 
-def home() -> Path:
-    """Return the folder in which Pulumi keeps its programs and plugins."""
-    given = os.environ.get("PULUMI_HOME")
-    return Path(given) if given else Path.home() / ".pulumi"
-
-
 def installed_folder() -> Path:
     """Return where programs are installed to."""
     return home() / "bin"
@@ -62,14 +57,6 @@ def complete(folder: Path, path: str) -> bool:
     """
     where = f"{folder}{os.pathsep}{path}"
     return all(shutil.which(name, path=where) is not None for name in PROGRAMS)
-
-
-def candidates() -> list[Path]:
-    """Return the CLIs to consider: the one on PATH before the one that is installed here."""
-    on_path = shutil.which("pulumi")
-    own = installed_folder() / "pulumi"
-    found = [Path(on_path)] if on_path else []
-    return list(dict.fromkeys([*found, own]))
 
 
 def find() -> tuple[Path, str] | None:

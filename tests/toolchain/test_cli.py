@@ -40,7 +40,7 @@ def test_exports_stay_off_the_output_when_pulumi_is_missing(tmp_path: Path) -> N
     done = toolchain("env", PULUMI_HOME=str(tmp_path), PATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "python3 -m toolchain" in done.stderr
+    assert "./lb up" in done.stderr
 
 
 def test_an_old_python_is_told_which_one_is_needed() -> None:

@@ -94,5 +94,5 @@ def test_without_pulumi_the_error_says_how_to_get_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
     assert pulumi.find() is None
-    with pytest.raises(ToolchainError, match="python3 -m toolchain"):
+    with pytest.raises(ToolchainError, match="./lb up"):
         environment.place(home)
