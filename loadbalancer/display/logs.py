@@ -1,6 +1,8 @@
-"""How a line of the logs looks."""
+"""Log lines, as coloured text or as JSON."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -15,17 +17,17 @@ _MILLISECONDS = len("2026-01-01T00:00:00.000")
 
 
 class Writer:
-    """Writes lines with one colour for each container, their names in one column."""
+    """Formats lines with one colour for each container and the names in one column."""
 
     def __init__(self) -> None:
         self._colours: dict[Source, str] = {}
         self._width = 0
 
-    def write(self, line: Line) -> Text:
-        """Lay out a line: time, source, and the request or the text; without a control character.
+    def format(self, line: Line) -> Text:
+        """Format a line: time, source, and the request or the text, without control characters.
 
-        A request has its status, method, path, time taken and id; in nginx's line follow the apps
-        that were asked.
+        A request has its status, method, path, duration and ID; nginx's line ends with the apps
+        that it was passed to.
         """
         source = line.source
         colour = self._colours.setdefault(source, _COLOURS[len(self._colours) % len(_COLOURS)])
@@ -48,18 +50,44 @@ def _request(request: Request, id_: str, source: Source) -> Text:
     )
     text.append(escape_control_chars(id_ or formats.UNKNOWN), style="dim")
     if source.app is None:
-        text.append(f" -> {escape_control_chars(_asked(request))}")
+        text.append(f" -> {escape_control_chars(_passed_to(request))}")
     return text
 
 
-def _asked(request: Request) -> str:
-    """Say which app was asked, and where there was more than one try what became of each."""
-    if len(request.tries) > 1:
-        return ", ".join(f"{one.app} {one.status}" for one in request.tries)
-    return request.app or next((one.app for one in request.tries), "no app")
+def _passed_to(request: Request) -> str:
+    """Name the app that answered; with several attempts, the app and the status of each."""
+    if len(request.attempts) > 1:
+        return ", ".join(f"{one.app} {one.status}" for one in request.attempts)
+    return request.app or next((one.app for one in request.attempts), "no app")
 
 
 def printer(console: Console) -> Callable[[Line], None]:
-    """Give a function that prints lines, in colour on a terminal, and each as one line."""
+    """Provide a function that prints a line as text, in colour on a terminal."""
     writer = Writer()
-    return lambda line: console.print(writer.write(line), soft_wrap=True)
+    return lambda line: console.print(writer.format(line), soft_wrap=True)
+
+
+def json_printer() -> Callable[[Line], None]:
+    """Provide a function that prints a line as one JSON object."""
+    return lambda line: print(json.dumps(as_object(line)), flush=True)
+
+
+def as_object(line: Line) -> dict[str, Any]:
+    """Describe a line; `request` is null where it logs none, and its duration is in seconds."""
+    request = line.request
+    return {
+        "time": line.time,
+        "source": line.source.name,
+        "app": line.source.app,
+        "id": line.id or None,
+        "text": line.text,
+        "request": request
+        and {
+            "status": request.status,
+            "method": request.method,
+            "path": request.path,
+            "duration": request.milliseconds / 1000,
+            "app": request.app or None,
+            "attempts": [{"app": one.app, "status": one.status} for one in request.attempts],
+        },
+    }

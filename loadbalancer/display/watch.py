@@ -1,10 +1,9 @@
-"""Watching a stack: its live figures in the terminal, until they are no longer wanted."""
+"""The live figures of a stack in the terminal, until Ctrl-C."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pulumi import automation
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -14,28 +13,30 @@ from loadbalancer.display.figures import Figures, lines, table
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.history import History
 from loadbalancer.metrics.reading import Reading
+from loadbalancer.state import deployment
+from loadbalancer.state.project import Project
 
 
 class WatchError(RuntimeError):
-    """There is nothing to watch; the message holds the command that mends it."""
+    """There is nothing to watch; the message holds the fix command."""
 
 
-def admin_url(workspace: automation.Workspace, stack: str) -> str:
-    """Find the address of a stack's admin port; changes nothing, not even the selected stack.
+def admin_url(project: Project, stack: str) -> str:
+    """Find the address of a stack's admin port in its outputs. Does not select the stack.
 
     Raises:
         StackNotFoundError: when the backend has no such stack.
         WatchError: when the stack is not up, or has no admin port.
     """
-    outputs = workspace.stack_outputs(stack)
+    outputs = deployment.outputs(project, stack)
     if not outputs:
-        raise WatchError(f"stack {stack} is not up. Bring it up: make up STACK={stack}")
+        raise WatchError(f"stack {stack} is not up. Bring it up: ./lb up --stack {stack}")
     if "adminUrl" not in outputs:
         raise WatchError(
-            f"stack {stack} was brought up without an admin port. "
-            f"Bring it up to date: make up STACK={stack}"
+            f"stack {stack} has no output adminUrl: it was brought up by an older version. "
+            f"Update it: ./lb up --stack {stack}"
         )
-    return str(outputs["adminUrl"].value)
+    return str(outputs["adminUrl"])
 
 
 def watch(
@@ -47,18 +48,18 @@ def watch(
     read: Callable[[str], Reading] = metrics.read,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Read the counters again and again and show the figures; while they cannot be had, the last.
+    """Read the counters at an interval and show the figures, or the last ones while reading fails.
 
     Args:
         url: the stack's output `adminUrl`.
         console: where to show them: a table that changes on a terminal, plain lines elsewhere.
-        interval: seconds from one reading to the next.
-        count: how many intervals to show; None goes on until Ctrl-C.
+        interval: seconds between two readings.
+        count: number of intervals to show; None continues until Ctrl-C.
         read: reads the counters.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
 
     Raises:
-        MetricsError: when the count is full and there was no reading at all.
+        MetricsError: when `count` is reached without any reading.
     """
     history, trouble = History(), ""
 
@@ -85,7 +86,7 @@ def watch(
 
 @contextmanager
 def _screen(console: Console) -> Iterator[Callable[[Figures], None]]:
-    """Give a function that shows figures on a console."""
+    """Provide a function that shows figures on a console."""
     if not console.is_terminal or console.is_dumb_terminal:
 
         def write(figures: Figures) -> None:

@@ -1,1 +1,1 @@
-"""A stack as its state has it against what there really is, and how it is brought back."""
+"""Drift: the differences between a stack's state and the engine, and their repair."""

@@ -1,44 +1,23 @@
-"""What there really is of a stack on the engine; only looks, never changes."""
+"""The actual resources of a stack on the engine. Reads only, changes nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from docker import DockerClient
-from docker.errors import ImageNotFound, NotFound
-from docker.models import containers as models
 
 from loadbalancer.drift import orphans
 from loadbalancer.drift.orphans import Orphan
-from loadbalancer.nginx.live_files import RunningFiles
-from loadbalancer.nginx.live_route import RunningRoute
-from loadbalancer.state.deployment import Declared, Files, Port, Route
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container; `status` and `health` in Docker's words, None where nothing probes it."""
-
-    status: str
-    health: str | None
-    image: str
-    restarts: int = 0
-    networks: frozenset[str] = frozenset()
-    ports: frozenset[Port] = frozenset()
-
-    @property
-    def works(self) -> bool:
-        """Whether it runs and its probe says that it is well."""
-        return self.status == "running" and self.health in {None, "healthy"}
+from loadbalancer.engine import Client, ImageNotFound, NotFound, container
+from loadbalancer.engine.container import Container
+from loadbalancer.nginx.live_files import LiveFiles
+from loadbalancer.nginx.live_route import LiveRoute
+from loadbalancer.nginx.process import NginxProcess
+from loadbalancer.state.deployment import Desired
 
 
 @dataclass(frozen=True)
-class Real:
+class Actual:
     """A stack as the engine has it: containers by ID, image IDs by name, and so on.
 
-    `route` and `files` are what nginx serves by; None where its container is not there.
+    `route` and `files` are what nginx serves by, None without nginx's container.
     """
 
     containers: Mapping[str, Container] = field(default_factory=dict)
@@ -50,62 +29,49 @@ class Real:
     orphans: tuple[Orphan, ...] = ()
 
 
-def read(client: DockerClient, project: str, stack: str, declared: Declared) -> Real:
-    """Look at everything that a state declares, and for what carries its labels beyond that."""
-    containers = {one.id: container(client, one.id) for one in declared.containers}
-    images = {one.name: image(client, one.name) for one in declared.images}
-    return Real(
-        containers={id_: found for id_, found in containers.items() if found},
-        images={name: found for name, found in images.items() if found},
-        networks=frozenset(str(one.name) for one in client.networks.list()),
-        volumes=frozenset(str(one.id) for one in client.volumes.list()),
-        route=_in_force(client, declared.route, lambda one: RunningRoute(one).in_force()),
-        files=_in_force(client, declared.files, lambda one: RunningFiles(one).in_force()),
-        orphans=tuple(orphans.find(client, project, stack, declared.known)),
+def read(client: Client, project: str, stack: str, desired: Desired) -> Actual:
+    """Look at everything that the state describes, and for orphans.
+
+    Args:
+        client: the engine that the stack's containers run in.
+        project: the stack's project.
+        stack: the stack's name.
+        desired: what the stack's state describes.
+    """
+    containers = (container.inspect(client, one.id) for one in desired.containers)
+    route, files = _served(client, desired)
+    return Actual(
+        containers={one.id: one for one in containers if one},
+        images=images(client, (one.name for one in desired.images)),
+        networks=frozenset(one["Name"] for one in client.api.networks()),
+        volumes=frozenset(one["Name"] for one in client.api.volumes()["Volumes"] or ()),
+        route=route,
+        files=files,
+        orphans=tuple(orphans.find(client, project, stack, desired.known)),
     )
 
 
-def container(client: DockerClient, id_: str) -> Container | None:
-    """Look at a container; None where there is none of that ID."""
+def images(client: Client, names: Iterable[str]) -> dict[str, str]:
+    """Find the IDs of images by their names, or by IDs; those that are missing are left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = str(client.images.get(name).id)
+        except ImageNotFound:
+            continue
+    return found
+
+
+def _served(client: Client, desired: Desired) -> tuple[str | None, Mapping[str, str] | None]:
+    """Read the route and the files that nginx serves by."""
+    served = desired.route or desired.files
+    if served is None:
+        return None, None
     try:
-        attributes = client.api.inspect_container(id_)
+        nginx = client.containers.get(served.container)
+        # A command in the container takes most of the time of `status`, so it is run only once.
+        if not NginxProcess(nginx).is_current():
+            return "", {}
+        return LiveRoute(nginx).text(), LiveFiles(nginx).digests()
     except NotFound:
-        return None
-    state, network = attributes["State"], attributes["NetworkSettings"]
-    return Container(
-        status=state["Status"],
-        health=state.get("Health", {}).get("Status"),
-        image=attributes["Image"],
-        restarts=attributes["RestartCount"],
-        networks=frozenset(network["Networks"]),
-        ports=_ports(network["Ports"] or {}),
-    )
-
-
-def image(client: DockerClient, name: str) -> str | None:
-    """Find the ID that an image's name leads to."""
-    try:
-        return str(client.images.get(name).id)
-    except ImageNotFound:
-        return None
-
-
-def _ports(published: Mapping[str, list[dict[str, Any]] | None]) -> frozenset[Port]:
-    found = set()
-    for key, bindings in published.items():
-        internal, _, protocol = key.partition("/")
-        for one in bindings or []:
-            found.add(Port(one["HostIp"], int(one["HostPort"]), int(internal), protocol))
-    return frozenset(found)
-
-
-def _in_force(
-    client: DockerClient, declared: Route | Files | None, look: Callable[[models.Container], T]
-) -> T | None:
-    """Look what nginx serves by; None where nothing is declared, or its container is not there."""
-    if declared is None:
-        return None
-    try:
-        return look(client.containers.get(declared.container))
-    except NotFound:
-        return None
+        return None, None

@@ -1,83 +1,90 @@
-"""A stack as declared against what there really is, in words; pure."""
+"""The comparison of a stack's desired with its actual resources."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loadbalancer.drift import actual as reality
-from loadbalancer.drift.actual import Real
+from loadbalancer.drift.actual import Actual
+from loadbalancer.engine.container import Container
 from loadbalancer.nginx import shares, upstream
-from loadbalancer.state import deployment as declaration
-from loadbalancer.state.deployment import Declared
+from loadbalancer.state.deployment import (
+    Desired,
+    DesiredContainer,
+    DesiredFiles,
+    DesiredImage,
+    DesiredRoute,
+)
 
-_MISSING = "is not there"
+NOTHING = "-"
+"""What a row has where there is nothing desired, or nothing actual."""
+
+_MISSING = "not found"
 _STATUS = {
-    "created": "was never started",
-    "exited": "is stopped",
-    "dead": "is stopped",
-    "restarting": "ends again and again",
+    "created": "never started",
+    "exited": "stopped",
+    "dead": "stopped",
+    "restarting": "crash-looping",
 }
-"""How a container is that does not run; any other status of Docker's is a word of its own."""
-_HEALTH = {"starting": "is not healthy yet", "unhealthy": "is not healthy"}
+"""The difference of a container that does not run, where it is not Docker's own word."""
+_HEALTH = {"starting": "not healthy yet", "unhealthy": "unhealthy"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing: what it is, as declared, as it is, and in words what differs, if anything."""
+    """One resource: its name, the desired and the actual state, and the difference, if any."""
 
-    what: str
-    declared: str
-    real: str
+    name: str
+    desired: str
+    actual: str
     difference: str = ""
 
 
-def compare(declared: Declared, real: Real) -> list[Row]:
-    """Compare everything that is declared, and list what there is beyond that."""
+def compare(desired: Desired, actual: Actual) -> list[Row]:
+    """Compare everything that is desired, and list what is there beyond that."""
     rows: list[Row] = []
-    for container in sorted(declared.containers, key=lambda one: one.name):
-        rows += _container(container, real.containers.get(container.id))
-    rows += _route(declared.route, real.route) if declared.route else []
-    rows += _files(declared.files, real.files) if declared.files else []
-    for image in declared.images:
-        rows.append(_image(image, real.images.get(image.name)))
-    rows += (_presence("network", name, real.networks) for name in sorted(declared.networks))
-    rows += (_presence("volume", name, real.volumes) for name in sorted(declared.volumes))
-    for title in declared.replaced:
-        rows.append(Row(title, "replaced", "not removed yet", "was replaced, but not removed"))
-    for orphan in real.orphans:
+    for container in sorted(desired.containers, key=lambda one: one.name):
+        rows += _container(container, actual.containers.get(container.id))
+    rows += _route(desired.route, actual.route) if desired.route else []
+    rows += _files(desired.files, actual.files) if desired.files else []
+    for image in desired.images:
+        rows.append(_image(image, actual.images.get(image.name)))
+    rows += (_presence("network", name, actual.networks) for name in sorted(desired.networks))
+    rows += (_presence("volume", name, actual.volumes) for name in sorted(desired.volumes))
+    for title in desired.undeleted:
+        rows.append(Row(title, "deleted", "exists", "replaced, but not deleted yet"))
+    for orphan in actual.orphans:
         title = f"{orphan.kind} {orphan.name}"
-        rows.append(Row(title, "nothing", "there", "carries the labels, but no state knows it"))
-    for operation in declared.unfinished:
-        rows.append(Row(operation, "finished", "begun", "an update was cut off, or still runs"))
+        rows.append(Row(title, NOTHING, "exists", "orphan: not in the Pulumi state"))
+    for operation in desired.pending:
+        rows.append(Row(operation, "finished", "pending", "update interrupted or still running"))
     return rows
 
 
-def _container(declared: declaration.Container, real: reality.Container | None) -> Iterator[Row]:
-    title = f"container {declared.name}"
-    wanted = f"running, healthy, image {_short(declared.image)}"
-    if real is None:
-        yield Row(title, wanted, "nothing", _MISSING)
+def _container(desired: DesiredContainer, actual: Container | None) -> Iterator[Row]:
+    title = f"container {desired.name}"
+    state = f"running, healthy, image {_short(desired.image)}"
+    if actual is None:
+        yield Row(title, state, NOTHING, _MISSING)
     else:
         differences = []
-        if real.status != "running":
-            differences.append(_STATUS.get(real.status, f"is {real.status}"))
-        elif not real.works:
-            differences.append(_HEALTH.get(str(real.health), f"is {real.health}"))
-        if real.image != declared.image:
+        if actual.status != "running":
+            differences.append(_STATUS.get(actual.status, actual.status))
+        elif not actual.works:
+            differences.append(_HEALTH.get(str(actual.health), str(actual.health)))
+        if actual.image != desired.image:
             differences.append("runs another image")
-        for network in sorted(declared.networks.keys() - real.networks):
-            differences.append(f"has left network {network}")
-        yield Row(title, wanted, _state(real), ", ".join(differences))
-    for port in sorted(declared.ports):
-        published = real is not None and port in real.ports
+        for network in sorted(desired.networks.keys() - actual.networks):
+            differences.append(f"not connected to network {network}")
+        yield Row(title, state, _state(actual), ", ".join(differences))
+    for port in sorted(desired.ports):
         title = f"port {port.external}"
-        if published:
+        if actual is not None and port in actual.ports:
             yield Row(title, str(port), str(port))
         else:
-            yield Row(title, str(port), "nothing", f"does not lead to {declared.name}")
+            yield Row(title, str(port), NOTHING, f"not published by {desired.name}")
 
 
-def _state(container: reality.Container) -> str:
+def _state(container: Container) -> str:
     words = [container.status]
     if container.health and container.status == "running":
         words.append(container.health)
@@ -88,81 +95,77 @@ def _state(container: reality.Container) -> str:
     return ", ".join(words)
 
 
-def _route(declared: declaration.Route, text: str | None) -> Iterator[Row]:
-    """Compare the shares of each app and each server, and whatever else a hand can change."""
+def _route(desired: DesiredRoute, text: str | None) -> Iterator[Row]:
+    """Compare the shares of each app and each server, and everything else in the text."""
     if text is None:
-        yield Row("route", "in force", "nothing", "nginx's container, which holds it, is not there")
+        yield Row("route", "in force", NOTHING, "nginx's container not found")
         text = ""
-    elif text != declared.text:
-        yield Row("route", "in force", "another", _edit(declared.text, text))
+    elif text != desired.text:
+        yield Row("route", "in force", "another", _edit(desired.text, text))
     else:
         yield Row("route", "in force", "in force")
-    wanted, found = upstream.weights(declared.text), upstream.weights(text)
-    apps = upstream.apps(declared.text)
-    wanted_shares, found_shares = _by_app(wanted, apps), _by_app(found, apps)
-    for app in sorted(wanted_shares | found_shares):
-        yield _share(f"share of {app}", wanted_shares.get(app), found_shares.get(app))
-    wanted_shares, found_shares = _percentages(wanted), _percentages(found)
-    for server in sorted(wanted_shares | found_shares):
-        yield _share(f"share of {server}", wanted_shares.get(server), found_shares.get(server))
+    before, now = upstream.weights(desired.text), upstream.weights(text)
+    apps = upstream.apps(desired.text)
+    for expected, found in (
+        (_by_app(before, apps), _by_app(now, apps)),
+        (_percentages(before), _percentages(now)),
+    ):
+        for name in sorted(expected | found):
+            yield _share(f"share of {name}", expected.get(name), found.get(name))
 
 
-def _files(declared: declaration.Files, real: Mapping[str, str] | None) -> Iterator[Row]:
-    """Name each of nginx's files that is not as declared, or say of all that they are."""
-    wanted, found = declared.digests, real or {}
-    if found == wanted:
-        yield Row("nginx's files", f"{len(wanted)} in force", f"{len(found)} in force")
+def _files(desired: DesiredFiles, actual: Mapping[str, str] | None) -> Iterator[Row]:
+    """List each of nginx's files that differs, or one row for all where none does."""
+    expected, found = desired.digests, actual or {}
+    if found == expected:
+        yield Row("nginx files", f"{len(expected)} in force", f"{len(found)} in force")
     elif not found:
-        yield Row("nginx's files", f"{len(wanted)} in force", "nothing", "are not in force")
+        yield Row("nginx files", f"{len(expected)} in force", NOTHING, "not in force")
     else:
-        for name in sorted(wanted.keys() | found.keys()):
-            if wanted.get(name) != found.get(name):
-                yield _file(name, wanted.get(name), found.get(name))
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                yield _file(name, expected.get(name), found.get(name))
 
 
-def _file(name: str, wanted: str | None, found: str | None) -> Row:
-    difference = "was edited"
+def _file(name: str, expected: str | None, found: str | None) -> Row:
+    difference = "hand-edited"
     if found is None:
         difference = _MISSING
-    elif wanted is None:
-        difference = "is there, but not declared"
-    return Row(f"nginx's {name}", wanted or "nothing", found or "nothing", difference)
+    elif expected is None:
+        difference = "not in the Pulumi state"
+    return Row(f"nginx file {name}", expected or NOTHING, found or NOTHING, difference)
 
 
-def _share(title: str, wanted: float | None, found: float | None) -> Row:
+def _share(title: str, expected: float | None, found: float | None) -> Row:
     difference = ""
     if found is None:
-        difference = "is not in the route"
-    elif wanted is None:
-        difference = "is in the route, but not declared"
-    elif found != wanted:
-        difference = f"gets {_percent(found)} instead of {_percent(wanted)}"
-    return Row(title, _percent(wanted), _percent(found), difference)
+        difference = "not in the route"
+    elif expected is None:
+        difference = "not in the Pulumi state"
+    elif found != expected:
+        difference = f"{_percent(found)} instead of {_percent(expected)}"
+    return Row(title, _percent(expected), _percent(found), difference)
 
 
-def _edit(declared: str, text: str) -> str:
-    """Name one line that somebody changed."""
+def _edit(desired: str, text: str) -> str:
+    """Name one line that was changed."""
     if not text.strip():
-        return "is not in force"
-    before, after = declared.splitlines(), text.splitlines()
+        return "not in force"
+    before, after = desired.splitlines(), text.splitlines()
     for line in after:
         if line not in before:
-            return f"was edited; it has the line: {line.strip()}"
+            return f"hand-edited; additional line: {line.strip()}"
     for line in before:
         if line not in after:
-            return f"was edited; it lacks the line: {line.strip()}"
-    return "was edited; its lines have another order or number"
+            return f"hand-edited; missing line: {line.strip()}"
+    return "hand-edited; lines moved or repeated"
 
 
 def _by_app(weights: Mapping[str, int], apps: Mapping[str, str]) -> dict[str, float]:
-    """Add up the weights of each app's servers; a server of no app stands for itself alone."""
+    """Add up the weights of each app's servers; servers of no app count as "no app"."""
     sums: Counter[str] = Counter()
     for server, weight in weights.items():
-        app = apps.get(server.rpartition(":")[2])
-        if app:
-            sums[app] += weight
-        else:
-            sums["no app"] += weight
+        sums[apps.get(server.rpartition(":")[2], "no app")] += weight
     return _percentages(sums)
 
 
@@ -173,25 +176,25 @@ def _percentages(weights: Mapping[str, int]) -> dict[str, float]:
 
 
 def _percent(share: float | None) -> str:
-    return "nothing" if share is None else f"{share:g} %"
+    return NOTHING if share is None else f"{share:g} %"
 
 
-def _image(declared: declaration.Image, real: str | None) -> Row:
+def _image(desired: DesiredImage, actual: str | None) -> Row:
     difference = ""
-    if real is None:
+    if actual is None:
         difference = _MISSING
-    elif real != declared.id:
-        difference = "leads to another image"
-    found = _short(real) if real else "nothing"
-    return Row(f"image {declared.name}", _short(declared.id), found, difference)
+    elif actual != desired.id:
+        difference = "name points to another image"
+    found = _short(actual) if actual else NOTHING
+    return Row(f"image {desired.name}", _short(desired.id), found, difference)
 
 
-def _presence(kind: str, name: str, there: frozenset[str]) -> Row:
-    if name in there:
-        return Row(f"{kind} {name}", "there", "there")
-    return Row(f"{kind} {name}", "there", "nothing", _MISSING)
+def _presence(kind: str, name: str, existing: frozenset[str]) -> Row:
+    if name in existing:
+        return Row(f"{kind} {name}", "exists", "exists")
+    return Row(f"{kind} {name}", "exists", NOTHING, _MISSING)
 
 
 def _short(image: str) -> str:
-    """Write an image's ID as Docker lists it."""
+    """Shorten an image's ID as Docker lists it."""
     return image.removeprefix("sha256:")[:12]

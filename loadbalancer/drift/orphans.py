@@ -1,39 +1,37 @@
-"""Things on the host that carry a stack's labels but that its state does not know."""
+"""Orphans: things on the host with a stack's labels that are not in its Pulumi state."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from docker import DockerClient
-
-from loadbalancer.names import NETWORK, PROJECT, STACK
+from loadbalancer import names
+from loadbalancer.engine import Client, container
+from loadbalancer.names import NETWORK
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A container, network, volume or image that no state knows."""
+    """A container, network, volume or image that is not in the Pulumi state."""
 
     kind: str
     name: str
-    handle: Any
+    id: str
 
-    def remove(self) -> None:
+    def remove(self, client: Client) -> None:
         """Remove it, with what runs in it."""
-        if self.kind == "image":
-            self.handle.client.images.remove(self.handle.id, force=True)
-        elif self.kind == "network":
-            self.handle.remove()
-        else:
-            self.handle.remove(force=True)
+        remove: dict[str, Callable[[], object]] = {
+            "container": lambda: client.api.remove_container(self.id, force=True),
+            "network": lambda: client.api.remove_network(self.id),
+            "volume": lambda: client.api.remove_volume(self.id, force=True),
+            "image": lambda: client.api.remove_image(self.id, force=True),
+        }
+        remove[self.kind]()
 
 
-def find(
-    client: DockerClient, project: str, stack: str, known: Collection[str]
-) -> Iterator[Orphan]:
+def find(client: Client, project: str, stack: str, known: Collection[str]) -> Iterator[Orphan]:
     """Find the orphans of a stack, in the order in which they can be removed.
 
-    A container whose label names a network that the state does not know belongs to the stack of
-    the same name of another checkout, running or not; it is left alone, and so is all it needs.
+    A container whose label names a network that is not in the state belongs to the stack of the
+    same name in another checkout, running or not. It is left alone, and so is all that it needs.
 
     Args:
         client: the engine that the stack's containers run in.
@@ -41,29 +39,33 @@ def find(
         stack: the stack's name.
         known: IDs and names of everything in the stack's state.
     """
+    labels = names.labels(project, stack)
     label: dict[str, str | list[str] | bool] = {
-        "label": [f"{PROJECT}={project}", f"{STACK}={stack}"]
+        "label": [f"{key}={value}" for key, value in labels.items()]
     }
-    every = client.containers.list(all=True, ignore_removed=True)
-    theirs = {container.labels.get(NETWORK) for container in every} - {None, *known}
-    for container in client.containers.list(all=True, ignore_removed=True, filters=label):
-        if container.id not in known and container.labels.get(NETWORK) not in theirs:
-            yield Orphan("container", str(container.name), container)
-    for network in client.networks.list(filters=label):
-        name = str(network.name)
-        if name not in {*known, *theirs} and not _is_used(client, "network", name):
-            yield Orphan("network", name, network)
-    for volume in client.volumes.list(filters=label):
-        name = str(volume.id)
+    every = container.find(client)
+    foreign = {one.labels.get(NETWORK) for one in every} - {None, *known}
+    for one in every:
+        own = labels.items() <= one.labels.items()
+        if own and one.id not in known and one.labels.get(NETWORK) not in foreign:
+            yield Orphan("container", one.name, one.id)
+    for network in client.api.networks(filters=label):
+        name = network["Name"]
+        if name not in {*known, *foreign} and not _is_used(client, "network", name):
+            yield Orphan("network", name, network["Id"])
+    for volume in client.api.volumes(filters=label)["Volumes"] or ():
+        name = volume["Name"]
         if name not in known and not _is_used(client, "volume", name):
-            yield Orphan("volume", name, volume)
-    users = {container.attrs["Image"] for container in every}
-    for image in client.images.list(filters=label):
-        theirs_too = image.id in users or image.labels.get(NETWORK) in theirs
-        if not theirs_too and not set(known) & {str(image.id), *image.tags}:
-            yield Orphan("image", ", ".join(image.tags) or str(image.id), image)
+            yield Orphan("volume", name, name)
+    used = {one.image for one in every}
+    for image in client.api.images(filters=label):
+        id_ = image["Id"]
+        tags = [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
+        of_others = id_ in used or (image["Labels"] or {}).get(NETWORK) in foreign
+        if not of_others and not set(known) & {id_, *tags}:
+            yield Orphan("image", ", ".join(tags) or id_, id_)
 
 
-def _is_used(client: DockerClient, kind: str, name: str) -> bool:
+def _is_used(client: Client, kind: str, name: str) -> bool:
     """Tell whether a container, running or not, needs a network or a volume."""
-    return bool(client.containers.list(all=True, ignore_removed=True, filters={kind: name}))
+    return bool(client.api.containers(all=True, filters={kind: name}))

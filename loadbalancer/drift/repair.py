@@ -1,53 +1,131 @@
-"""Bringing a stack back to what is declared, whether an update or somebody's hand left it so."""
+"""Repair: bring a stack back to its desired state after an interrupted update or manual changes.
+
+Pulumi detects a container that is gone and a hand-edited route. It does not detect one that is
+paused, unhealthy or disconnected from its network, nor orphans; these are repaired here, and so is
+whatever can be restored without replacing anything.
+"""
 
 from collections.abc import Callable
 
-from pulumi import automation
-
 from loadbalancer import engine
-from loadbalancer.drift import mending, orphans
+from loadbalancer.drift import actual, orphans
+from loadbalancer.engine import APIError, Client, container
+from loadbalancer.engine.wait import Wait, WaitTimeoutError
 from loadbalancer.state import deployment, lock
+from loadbalancer.state.deployment import Desired, DesiredContainer
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi
 
 Report = Callable[[str], None]
+
+_STEPS: dict[str, tuple[str, Callable[[Client, str], None]]] = {
+    "paused": ("unpausing", lambda client, id_: client.api.unpause(id_)),
+    "exited": ("starting", lambda client, id_: client.api.start(id_)),
+    "created": ("starting", lambda client, id_: client.api.start(id_)),
+}
+"""What makes a container run again, by its status."""
+
+_HEALTH_TIMEOUT = 60.0
+"""Seconds that the containers may take to become healthy before they are replaced."""
 
 
 class RepairError(RuntimeError):
     """The stack cannot be repaired now; the message says why and what to do."""
 
 
-def repair(stack: automation.Stack, report: Report, *, force: bool = False) -> None:
-    """Release a lock that nobody holds, put right what can be in place, and go up.
-
-    Pulumi sees and mends a container that is gone and a route that was edited. It does not see
-    one that is paused, sick or out of its network, nor what its state does not know; these are
-    seen to here, as is whatever can be had back without replacing anything.
+def repair(project: Project, stack: str, report: Report, *, force: bool = False) -> None:
+    """Release a stale lock, repair in place what can be, refresh, and update the stack.
 
     Args:
-        stack: the stack.
-        report: told each line of progress.
-        force: release the lock also where its holder may still be at work.
+        project: the project.
+        stack: the stack's name.
+        report: called with each line of progress; Pulumi prints its own.
+        force: release the lock also where its holder may still be running.
 
     Raises:
-        RepairError: when somebody else's update is running.
+        RepairError: when another update is running.
+        StackNotFoundError: when the backend has no such stack.
+        PulumiError: when Pulumi fails.
+        EngineError: when no engine answers.
     """
-    project = stack.workspace.project_settings().name
-    backend = stack.workspace.who_am_i().url
-    for holder in lock.holders(backend or "", project, stack.name):
+    desired = deployment.read(project, stack)
+    pulumi = Pulumi(project.folder)
+    for holder in lock.holders(project, stack):
         if holder.lives() and not force:
             raise RepairError(
-                f"process {holder.pid} on {holder.host} has been updating stack {stack.name} "
-                f"since {holder.since}. Wait for its end, or take the lock from it: "
-                f"make repair STACK={stack.name} FORCE=1"
+                f"process {holder.pid} on {holder.host} has been updating stack {stack} since "
+                f"{holder.since}. Wait for its end, or release its lock: "
+                f"./lb repair --force --stack {stack}"
             )
-        report(f"releasing the lock of process {holder.pid}, which has ended")
-    stack.cancel()
-    wanted = deployment.read(stack.workspace, stack.name)
+        report(f"releasing the stale lock of process {holder.pid}")
+    pulumi.run("cancel", "--yes", stack=stack)
     client = engine.connect()
-    # First of all, since an orphan may hold a port or a name that the stack needs.
-    for orphan in list(orphans.find(client, project, stack.name, wanted.known)):
-        report(f"removing {orphan.kind} {orphan.name}, which no state knows")
-        orphan.remove()
-    mending.retag(client, wanted, report)
-    sick = mending.wake(client, wanted, report)
-    stack.refresh(clear_pending_creates=True, on_output=report)
-    stack.up(on_output=report, replace=sick or None)
+    # Orphans come first, since one may hold a port or a name that the stack needs.
+    for orphan in list(orphans.find(client, project.name, stack, desired.known)):
+        report(f"removing {orphan.kind} {orphan.name}, which is not in the Pulumi state")
+        orphan.remove(client)
+    _retag(client, desired, report)
+    unhealthy = _restore(client, desired, report)
+    pulumi.show("refresh", "--yes", "--skip-preview", "--clear-pending-creates", stack=stack)
+    replace = [f"--replace={urn}" for urn in unhealthy]
+    pulumi.show("up", "--yes", "--skip-preview", *replace, stack=stack)
+
+
+def _retag(client: Client, desired: Desired, report: Report) -> None:
+    """Restore the names of images, so that none is built again and no container is replaced."""
+    for image in desired.images:
+        found = actual.images(client, [image.name, image.id])
+        if found.get(image.name) != image.id and image.id in found:
+            report(f"tagging image {image.name} again")
+            repository, _, tag = image.name.rpartition(":")
+            client.api.tag(image.id, repository, tag)
+
+
+def _restore(client: Client, desired: Desired, report: Report) -> list[str]:
+    """Start and reconnect containers, and wait for their health checks.
+
+    Returns:
+        URNs of those that exist but do not become healthy, and have to be replaced.
+    """
+    existing = [one for one in desired.containers if container.inspect(client, one.id)]
+    started = set()
+    for one in existing:
+        try:
+            if _start(client, one, report):
+                started.add(one.id)
+        except APIError as error:
+            report(f"{one.name}: {error.explanation}")
+
+    def undecided(one: DesiredContainer) -> bool:
+        now = container.inspect(client, one.id)
+        if now is None or now.works:
+            return False
+        # Health checks of a paused container have failed; that stays until the next one.
+        return one.id in started or bool({"starting", "restarting"} & {now.status, now.health})
+
+    def look() -> object:
+        return [one.name for one in existing if undecided(one)] or None
+
+    try:
+        Wait(_HEALTH_TIMEOUT, 0.2).until("the containers' health checks", look)
+    except WaitTimeoutError as error:
+        report(str(error))
+    now = {one.urn: container.inspect(client, one.id) for one in existing}
+    return [urn for urn, found in now.items() if found and not found.works]
+
+
+def _start(client: Client, desired: DesiredContainer, report: Report) -> bool:
+    """Connect a container to its networks and make it run; returns whether it did not run."""
+    now = container.inspect(client, desired.id)
+    if now is None:
+        return False
+    for network in sorted(desired.networks.keys() - now.networks):
+        report(f"connecting {desired.name} to network {network}")
+        aliases = list(desired.networks[network]) or None
+        client.api.connect_container_to_network(desired.id, network, aliases=aliases)
+    if now.status not in _STEPS:
+        return False
+    verb, step = _STEPS[now.status]
+    report(f"{verb} {desired.name}")
+    step(client, desired.id)
+    return True

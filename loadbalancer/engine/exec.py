@@ -1,39 +1,42 @@
-"""Running a command in a container, with everything that it prints."""
+"""Commands and files in a running container."""
 
+import io
 import struct
-from collections.abc import Sequence
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
 
 import requests
 from docker.errors import create_api_error_from_http_exception
-from docker.models.containers import Container
 
+from loadbalancer.engine.client import Handle, NotFound
 from loadbalancer.engine.wait import Wait
 
 _HEADER = struct.Struct(">4xI")
-"""What stands before each piece of output: which stream it is of, and how long it is."""
+"""Header of each piece of output: one byte for the stream, three unused, then the length."""
 
 
-def run(container: Container, command: Sequence[str], *, user: str = "") -> tuple[int, str]:
+def run(container: Handle, command: Sequence[str], *, user: str = "") -> tuple[int, str]:
     """Run a command to its end.
 
-    Docker's SDK would have the connection upgraded and read on past a buffer, which may hold the
-    beginning of the output already: it loses that now and then, and over a network often
-    (docker-py, issue 3332). Not asked to upgrade, Docker sends an ordinary answer.
+    Docker's SDK asks for an upgraded connection and reads on past a buffer that may already hold
+    the beginning of the output, so it loses that now and then, and over a network often
+    (docker-py, issue 3332). Without the upgrade Docker sends an ordinary response.
 
     Args:
         container: where to run it.
         command: the program and its arguments.
-        user: who runs it; by default whoever the container runs as.
+        user: user to run it as; by default the container's.
 
     Returns:
-        Its exit code, and what it printed to either stream.
+        Its exit code, and what it printed to both streams.
 
     Raises:
-        APIError: when the container cannot run anything now.
-        WaitTimeoutError: when Docker does not tell how it ended.
+        APIError: when the container cannot run a command now.
+        WaitTimeoutError: when Docker does not report its end.
     """
     client = container.client
-    assert client is not None  # noqa: S101 - one that was had from an engine has it
+    assert client is not None  # noqa: S101 - a container that came from an engine has one
     api = client.api
     id_ = api.exec_create(container.id, list(command), user=user)["Id"]
     url = f"{api.base_url}/v{api.api_version}/exec/{id_}/start"
@@ -56,7 +59,7 @@ def run(container: Container, command: Sequence[str], *, user: str = "") -> tupl
 
 
 def printed(stream: bytes) -> bytes:
-    """Take the pieces of both streams out of Docker's answer, in their order."""
+    """Join the pieces of both streams in Docker's response, in their order."""
     pieces, at = [], 0
     while at + _HEADER.size <= len(stream):
         (length,) = _HEADER.unpack_from(stream, at)
@@ -64,3 +67,41 @@ def printed(stream: bytes) -> bytes:
         pieces.append(stream[at : at + length])
         at += length
     return b"".join(pieces)
+
+
+def read_folder(container: Handle, folder: str) -> dict[str, bytes]:
+    """Read the files of a folder, by their paths in it; none where the folder does not exist."""
+    try:
+        chunks, _ = container.get_archive(f"{folder}/.")
+    except NotFound:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        return {
+            entry.name.removeprefix("./"): file.read()
+            for entry in archive
+            if (file := archive.extractfile(entry))
+        }
+
+
+def write_folder(container: Handle, folder: str, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder that exists; folders inside it are created."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(data), 0o644, int(time.time())
+            archive.addfile(entry, io.BytesIO(data))
+    container.put_archive(folder, buffer.getvalue())
+
+
+def health(container: Handle) -> str:
+    """Read the status of a container's health check; without one, that of the container."""
+    container.reload()
+    state = container.attrs["State"]
+    return str((state.get("Health") or {}).get("Status", state["Status"]))
+
+
+def recent_errors(container: Handle, since: int, lines: int = 20) -> str:
+    """Read the newest lines of a container's standard error since a time (epoch seconds)."""
+    found = container.logs(since=since, tail=lines, stdout=False)
+    return bytes(found).decode(errors="replace")

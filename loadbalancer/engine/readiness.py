@@ -1,27 +1,26 @@
-"""Whether new containers can be trusted with requests; only looks, never changes."""
+"""Whether new containers are ready for requests. Reads only, changes nothing."""
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from docker import DockerClient
-from docker.models.containers import Container
+from loadbalancer.engine.client import Client, Handle
 
 _LINES = 20
-"""How much of a container's log an error shows."""
+"""Lines of a container's log in an error."""
 
 
 class NotReadyError(RuntimeError):
-    """A container did not get healthy or did not stay so; the message ends with its log."""
+    """A container did not become healthy, or did not stay so; the message ends with its log."""
 
 
 @dataclass
 class _Watched:
-    container: Container
+    container: Handle
     healthy_since: float | None = None
 
     def look(self, now: float) -> str | None:
-        """Look again; returns why it can never get ready, None if it still may."""
+        """Look again; returns the reason if it can no longer become ready, else None."""
         self.container.reload()
         attributes = self.container.attrs
         state = attributes["State"]
@@ -36,17 +35,17 @@ class _Watched:
             self.healthy_since = now
         return None
 
-    def is_steady(self, now: float, settle: float) -> bool:
+    def is_ready(self, now: float, settle: float) -> bool:
         return self.healthy_since is not None and now - self.healthy_since >= settle
 
-    def complaint(self, what: str) -> str:
+    def message(self, what: str) -> str:
         log = self.container.logs(tail=_LINES, timestamps=True)
         lines = bytes(log).decode(errors="replace").strip() or "(nothing)"
         return f"container {self.container.name} {what}. Its last log lines:\n{lines}"
 
 
 def wait_until_ready(
-    client: DockerClient,
+    client: Client,
     names: Iterable[str],
     *,
     timeout: float,
@@ -54,29 +53,29 @@ def wait_until_ready(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until containers are healthy and have stayed so.
+    """Wait until containers are healthy and have stayed healthy.
 
     Args:
-        client: the engine that they run in.
+        client: the engine they run in.
         names: names of the containers.
-        timeout: seconds that one may take to get healthy, not counting `settle`.
-        settle: seconds that one must stay healthy, without a restart.
-        clock: tells the time in seconds.
-        sleep: waits for so many seconds.
+        timeout: seconds that each may take to become healthy, not counting `settle`.
+        settle: seconds that each must stay healthy without a restart.
+        clock: returns the time in seconds.
+        sleep: waits for a number of seconds.
 
     Raises:
-        NotReadyError: as soon as it is sure that one of them does not get ready.
+        NotReadyError: as soon as one of them can no longer become ready.
     """
     waiting = [_Watched(client.containers.get(name)) for name in names]
     deadline = clock() + timeout + settle
     while waiting:
         now = clock()
         for watched in waiting:
-            fault = watched.look(now)
-            if not fault and now > deadline and not watched.is_steady(now, settle):
-                fault = f"did not get healthy within {timeout:g} s"
-            if fault:
-                raise NotReadyError(watched.complaint(fault))
-        waiting = [watched for watched in waiting if not watched.is_steady(now, settle)]
+            failure = watched.look(now)
+            if not failure and now > deadline and not watched.is_ready(now, settle):
+                failure = f"did not become healthy within {timeout:g} s"
+            if failure:
+                raise NotReadyError(watched.message(failure))
+        waiting = [watched for watched in waiting if not watched.is_ready(now, settle)]
         if waiting:
             sleep(0.2)

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a time-out that says what was waited for and last seen."""
+"""Waiting for a condition, with a time-out that names the condition and the last state seen."""
 
 import time
 from collections.abc import Callable
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 
 
 class WaitTimeoutError(TimeoutError):
-    """A condition did not come true in time."""
+    """A condition was not met in time."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """How long to wait and how often to look (seconds), and which errors only mean "not yet"."""
+    """Time-out and poll interval in seconds, and the errors that only mean "not yet"."""
 
     timeout: float = 30.0
     interval: float = 0.05
     forgives: tuple[type[Exception], ...] = ()
 
     def until(self, what: str, look: Callable[[], object]) -> None:
-        """Call look until it answers None, which means that the condition holds.
+        """Call `look` until it returns None, which means that the condition is met.
 
         Args:
-            what: the condition, to end the sentence "waited 30 s for ...".
-            look: answers None, or what it saw instead.
+            what: the condition, as in "waited 30 s for ...".
+            look: returns None, or what it saw instead.
 
         Raises:
-            WaitTimeoutError: with what was waited for, for how long, and the last thing seen.
+            WaitTimeoutError: with the condition, the time-out and the last state seen.
         """
         deadline = time.monotonic() + self.timeout
         while True:

@@ -1,4 +1,4 @@
-"""Which lines of the logs are wanted; pure."""
+"""The filter of log lines: by app, status code and request ID."""
 
 import re
 from collections.abc import Collection
@@ -11,15 +11,15 @@ _ID = re.compile(r"[!-~]{1,128}")
 
 
 class FilterError(ValueError):
-    """A filter that cannot be; the message says what is accepted."""
+    """An invalid filter; the message says what is valid."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a line must be about; None and nothing stand for anything.
+    """What a line must match; None and an empty set match every line.
 
-    `statuses` are codes (404) and classes of codes (5xx). With them or with a request's id, lines
-    that log no request are left out.
+    `statuses` are codes (404) and classes of codes (5xx). With `statuses` or `id`, only lines that
+    log a request match.
     """
 
     app: str | None = None
@@ -28,10 +28,10 @@ class Filter:
 
     @classmethod
     def parse(cls, *, app: str | None, status: str | None, request: str | None) -> "Filter":
-        """Read what a user has given.
+        """Parse the options of a user.
 
         Raises:
-            FilterError: when it cannot be.
+            FilterError: when one is invalid.
         """
         statuses = (
             [part.strip().lower() for part in status.split(",")] if status is not None else []
@@ -39,44 +39,47 @@ class Filter:
         for one in statuses:
             if not _STATUS.fullmatch(one):
                 raise FilterError(
-                    f"status: {one!r} is neither a code nor a class of codes. "
-                    "Give some such as 404, 5xx or 200,404"
+                    f"--status: {one!r} is neither a status code nor a class of codes. "
+                    "Examples: 404, 5xx or 200,404"
                 )
         if request is not None and not _ID.fullmatch(request):
             raise FilterError(
-                f"request: {request!r} is not the id of a request, which has 1 to 128 visible "
-                "ASCII characters. Give one that a line of the log ends with"
+                f"--request: {request!r} is not a valid request ID: 1 to 128 visible ASCII "
+                "characters, as at the end of a log line"
             )
         return cls(app, frozenset(statuses), request)
 
     @property
     def takes_all(self) -> bool:
-        """Whether every line of every container is wanted."""
+        """Whether every line of every container matches."""
         return self == Filter()
 
     def check(self, apps: Collection[str]) -> None:
-        """Refuse an app that is none of these.
+        """Check that the app is one of these.
 
         Raises:
-            FilterError: with the apps that there are.
+            FilterError: with the valid apps.
         """
         if self.app is not None and self.app not in apps:
-            there = f"Give one of these: {', '.join(sorted(apps))}" if apps else "There is none"
-            raise FilterError(f"app: {self.app!r} has no container in this stack. {there}")
+            valid = f"Valid apps: {', '.join(sorted(apps))}" if apps else "No app has one"
+            raise FilterError(f"--app: {self.app!r} has no container in this stack. {valid}")
 
-    def concerns(self, source: Source) -> bool:
-        """Tell whether a container can have lines that are wanted."""
+    def reads(self, source: Source) -> bool:
+        """Tell whether a container can have lines that match."""
         return source.app is None or self.app in {None, source.app}
 
-    def wants(self, line: Line) -> bool:
-        """Tell whether a line is wanted."""
+    def matches(self, line: Line) -> bool:
+        """Tell whether a line matches."""
         return self._of_app(line) and self._of_status(line) and self._of_request(line)
 
     def _of_app(self, line: Line) -> bool:
         if self.app is None or line.source.app is not None:
             return self.app in {None, line.source.app}
         request = line.request
-        return request is not None and self.app in {request.app, *(t.app for t in request.tries)}
+        return request is not None and self.app in {
+            request.app,
+            *(one.app for one in request.attempts),
+        }
 
     def _of_status(self, line: Line) -> bool:
         if not self.statuses:

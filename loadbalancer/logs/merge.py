@@ -1,4 +1,4 @@
-"""Several containers' logs made one: whole lines out of Docker's pieces, in order of time; pure."""
+"""The merge of several containers' logs: whole lines out of Docker's pieces, ordered by time."""
 
 import heapq
 import re
@@ -10,14 +10,14 @@ from loadbalancer.logs.parse import Line
 
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z) ")
 _LONGEST = 1 << 20
-"""Bytes after which a line without end is cut."""
+"""Bytes after which a line is cut."""
 
 
 class Lines:
-    """Puts whole lines together out of what Docker sends of one container with timestamps.
+    """Joins the pieces that Docker sends of one container, with timestamps, into lines.
 
-    It cuts a long line into pieces, each with the time of the first, and pieces of standard output
-    and of standard error may come in turns.
+    Docker cuts a long line into pieces, each with the time of the first, and pieces of standard
+    output and standard error may alternate.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Lines:
         self._last = ""
 
     def add(self, piece: bytes) -> Iterator[tuple[str, str]]:
-        """Take a piece; yields the line that it ends, with its time, if it ends one."""
+        """Add a piece; yields the line that it completes, with its time, if any."""
         stamp = _TIME.match(piece)
         # Docker's own messages between the lines have no time.
         time = stamp[1].decode() if stamp else self._last
@@ -37,7 +37,7 @@ class Lines:
             self._begun[time] = line
 
     def rest(self) -> Iterator[tuple[str, str]]:
-        """Yield what has begun and will not end."""
+        """Yield the incomplete lines."""
         begun, self._begun = self._begun, {}
         for time, line in begun.items():
             yield time, _text(line)
@@ -48,9 +48,9 @@ def _text(line: bytes) -> str:
 
 
 class Position:
-    """How far a container's log was read, so that it can be read on without a gap or a repetition.
+    """How far a container's log was read, to continue without a gap or a repetition.
 
-    Docker reads on from a second, not from a line: what was read of the last one is remembered.
+    Docker continues from a second, not from a line, so the lines read of the last second are kept.
     """
 
     def __init__(self) -> None:
@@ -80,9 +80,9 @@ class Position:
 
 
 class Merger:
-    """Brings lines of several containers into order of time, holding each for so many seconds.
+    """Orders lines of several containers by time, holding each for a number of seconds.
 
-    A line that comes later than that after its time still comes out, only not in order.
+    A line that arrives later than that is not lost, but not in order.
     """
 
     def __init__(self, hold: float) -> None:
@@ -94,10 +94,10 @@ class Merger:
         return len(self._heap)
 
     def add(self, line: Line, now: float) -> None:
-        """Take a line that came just now."""
+        """Add a line that arrived now."""
         heapq.heappush(self._heap, (line.time, next(self._number), now, line))
 
     def due(self, now: float) -> Iterator[Line]:
-        """Yield the lines that have been held long enough, and those of before them."""
+        """Yield the lines that were held long enough, and the earlier ones."""
         while self._heap and self._heap[0][2] + self._hold <= now:
             yield heapq.heappop(self._heap)[3]

@@ -1,4 +1,4 @@
-"""What a line of a container's log says: a request, as nginx or an app has it, or text; pure."""
+"""The parser of log lines: a request, as nginx or an app logs it, or text."""
 
 import json
 import re
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_BETWEEN_TRIES = re.compile(", | : ")
-"""nginx writes a comma between servers, and a colon where it passes a request on inside itself."""
+_BETWEEN_ATTEMPTS = re.compile(", | : ")
+"""nginx writes a comma between servers, and a colon after an internal redirect."""
 
 _CODES = range(1000)
 _LONGEST = 1e12
-"""Milliseconds that a request may have taken, so that a log cannot bring us a number too large."""
+"""Milliseconds that a request may have taken; a larger number in a log is ignored."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A container that writes a log: its name in short, and its app, None for nginx."""
+    """A container that writes a log: its short name, and its app (None for nginx)."""
 
     name: str
     app: str | None
 
 
 @dataclass(frozen=True)
-class Try:
-    """One server that nginx asked: its app (its address where that is not known), its answer.
+class Attempt:
+    """One server that nginx passed a request to: its app (its address if unknown), its response.
 
-    `status` is a code, or "-" where there was none.
+    `status` is a code, or "-" without a response.
     """
 
     app: str
@@ -35,9 +35,9 @@ class Try:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as nginx or an app has logged it. `tries` is empty in an app's own line.
+    """One request, as nginx or an app logged it. `attempts` is empty in an app's own line.
 
-    `app` is the one that was asked last; empty in nginx's line when none was.
+    `app` is the last one that the request was passed to; empty in nginx's line without any.
     """
 
     status: int
@@ -45,15 +45,15 @@ class Request:
     path: str
     milliseconds: float
     app: str
-    tries: tuple[Try, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True)
 class Line:
     """A line of a log.
 
-    `time` is Docker's, as it writes it: its order is that of time. `request` is None in a line
-    that logs none, and `id` is empty in one that does not say to which request it belongs.
+    `time` is Docker's, whose text sorts by time. `request` is None in a line that logs no request,
+    and `id` is empty in one without a request ID.
     """
 
     time: str
@@ -64,12 +64,12 @@ class Line:
 
 
 def parse(time: str, source: Source, text: str, apps: Mapping[int, str]) -> Line:
-    """Read a line; one that is not JSON, or not of the form that is known here, is only text.
+    """Parse a line; one that is not JSON, or has another form, is only text.
 
     Args:
         time: Docker's time of the line.
         source: the container that wrote it.
-        text: the line, without its end.
+        text: the line, without its line end.
         apps: the app that listens on each port.
     """
     record = _record(text)
@@ -100,15 +100,15 @@ def _request(record: Mapping[str, Any], source: Source, apps: Mapping[int, str])
         path=_string(record, "uri"),
         milliseconds=1000 * _number(record, "seconds"),
         app=_string(record, "app"),
-        tries=_tries(_string(record, "upstream"), _string(record, "upstream_status"), apps),
+        attempts=_attempts(_string(record, "upstream"), _string(record, "upstream_status"), apps),
     )
 
 
-def _tries(servers: str, statuses: str, apps: Mapping[int, str]) -> tuple[Try, ...]:
-    """Read what nginx writes of the servers that it asked, one after the other."""
-    pairs = zip(_BETWEEN_TRIES.split(servers), _BETWEEN_TRIES.split(statuses), strict=False)
-    # Where every server is out, nginx writes the name of the group in place of an address.
-    return tuple(Try(_app(server, apps), status) for server, status in pairs if ":" in server)
+def _attempts(servers: str, statuses: str, apps: Mapping[int, str]) -> tuple[Attempt, ...]:
+    """Parse the servers that nginx passed a request to, one after the other."""
+    pairs = zip(_BETWEEN_ATTEMPTS.split(servers), _BETWEEN_ATTEMPTS.split(statuses), strict=False)
+    # With every server ejected, nginx writes the name of the upstream in place of an address.
+    return tuple(Attempt(_app(server, apps), status) for server, status in pairs if ":" in server)
 
 
 def _app(server: str, apps: Mapping[int, str]) -> str:

@@ -1,4 +1,4 @@
-"""The logs of a stack, nginx's and its apps', as one: the newest lines, then what comes."""
+"""The merged log of a stack's containers: the newest lines, then new ones as they come."""
 
 import threading
 import time
@@ -8,107 +8,106 @@ from operator import attrgetter
 from queue import Empty, Queue
 from typing import Protocol
 
-from pulumi import automation
-
-from loadbalancer import engine
+from loadbalancer import engine, names
+from loadbalancer.engine.container import Container
 from loadbalancer.logs.filter import Filter
 from loadbalancer.logs.merge import Merger
 from loadbalancer.logs.parse import Line
-from loadbalancer.logs.reader import Container, LogSource
+from loadbalancer.logs.reader import LogSource, source_of
 from loadbalancer.state import deployment
+from loadbalancer.state.project import Project
 
 _HOLD = 0.3
 """Seconds that a line waits for older ones of other containers."""
 
 _LOOK = 0.5
-"""Seconds between two looks for containers that have come."""
+"""Seconds between two looks for new containers."""
 
 _WAITING = 10_000
-"""Lines that may wait to be shown; what is beyond that stays with the engine until then."""
+"""Lines that may wait to be shown; the engine keeps the rest until there is room."""
 
 Show = Callable[[Line], None]
 Look = Callable[[], list[Container]]
 
 
 class LogsError(RuntimeError):
-    """There are no logs to show; the message holds the command that mends it."""
+    """There are no logs to show; the message holds the fix command."""
 
 
 class Reader(Protocol):
     """Reads a container's log, as LogSource does."""
 
     def __call__(self, container: Container, *, tail: int | None, follow: bool) -> Iterable[Line]:
-        """Read what has been logged since the last time."""
+        """Read what was logged since the last call."""
 
 
 def logs(
-    workspace: automation.Workspace,
+    project: Project,
     stack: str,
-    wanted: Filter,
+    filter: Filter,
     show: Show,
     *,
     tail: int,
     follow: bool,
 ) -> None:
-    """Show the newest lines of a stack's containers in order of time, and if so told what comes.
+    """Show the newest lines of a stack's containers by time, and with `follow` the new ones.
 
     Args:
-        workspace: where the project is.
+        project: the project.
         stack: the stack's name.
-        wanted: which lines.
+        filter: selects lines.
         show: shows a line.
-        tail: how many lines of those that there are.
-        follow: go on, without end, with those that come.
+        tail: number of existing lines to show at most.
+        follow: continue, without end, with new lines.
 
     Raises:
-        FilterError: when an app is wanted that the stack has no container of.
-        LogsError: when the stack has no container at all.
-        DockerException: when no engine answers.
+        FilterError: when the filter names an app that the stack has no container of.
+        LogsError: when the stack has no container.
+        StackNotFoundError: when the backend has no such stack.
+        EngineError: when no engine answers.
     """
-    source = LogSource(engine.connect(), workspace.project_settings().name, stack)
-    strangers = _strangers(workspace, stack, source.containers())
+    source = LogSource(engine.connect(), project.name, stack)
+    foreign = _foreign_networks(project, stack, source.containers())
 
     def look() -> list[Container]:
-        return source.containers(strangers)
+        return source.containers(foreign)
 
     found = look()
     if not found:
-        where = engine.whereabouts()
         raise LogsError(
-            f"stack {stack} has no container {where}. Bring it up: make up STACK={stack}"
+            f"stack {stack} has no container {engine.location()}. "
+            f"Bring it up: ./lb up --stack {stack}"
         )
-    wanted.check({one.source.app for one in found if one.source.app is not None})
-    for line in newest(found, source.read, wanted, tail):
+    filter.check({app for one in found if (app := source_of(one).app) is not None})
+    for line in newest(found, source.read, filter, tail):
         show(line)
     if follow:
-        go_on(look, source.read, wanted, show)
+        go_on(look, source.read, filter, show)
 
 
-def _strangers(
-    workspace: automation.Workspace, stack: str, found: Iterable[Container]
-) -> frozenset[str]:
-    """Find the networks of a stack of the same name in another checkout, as its state tells."""
-    networks = frozenset(one.network for one in found)
+def _foreign_networks(project: Project, stack: str, found: Iterable[Container]) -> frozenset[str]:
+    """Find the networks of a stack of the same name in another checkout, which are not in ours."""
+    networks = frozenset(one.labels.get(names.NETWORK, "") for one in found)
     if len(networks) <= 1:
         return frozenset()
-    return networks - deployment.read(workspace, stack).known
+    return networks - deployment.read(project, stack).known
 
 
-def newest(containers: Iterable[Container], read: Reader, wanted: Filter, tail: int) -> list[Line]:
-    """Read the newest lines that are wanted, so many of all containers together, by time."""
-    # One line at least, so that it is known from where to go on.
-    most = max(tail, 1) if wanted.takes_all else None
+def newest(containers: Iterable[Container], read: Reader, filter: Filter, tail: int) -> list[Line]:
+    """Read the newest matching lines, `tail` of all containers together, by time."""
+    # At least one line, so that the position from which to continue is known.
+    most = max(tail, 1) if filter.takes_all else None
     kept: list[Line] = []
     for container in containers:
-        if wanted.concerns(container.source):
+        if filter.reads(source_of(container)):
             lines = read(container, tail=most, follow=False)
-            kept.extend(deque(filter(wanted.wants, lines), maxlen=tail))
+            kept.extend(deque((line for line in lines if filter.matches(line)), maxlen=tail))
     kept.sort(key=attrgetter("time"))
     return kept[len(kept) - min(tail, len(kept)) :]
 
 
-def go_on(look: Look, read: Reader, wanted: Filter, show: Show) -> None:
-    """Show what comes, in order of time, also from containers that come; does not end by itself."""
+def go_on(look: Look, read: Reader, filter: Filter, show: Show) -> None:
+    """Show new lines by time, also those of new containers, without end."""
     queue: Queue[Line] = Queue(_WAITING)
     merger = Merger(_HOLD)
     readers: dict[str, threading.Thread] = {}
@@ -116,21 +115,21 @@ def go_on(look: Look, read: Reader, wanted: Filter, show: Show) -> None:
 
     def follow(container: Container) -> None:
         for line in read(container, tail=None, follow=True):
-            if wanted.wants(line):
+            if filter.matches(line):
                 queue.put(line)
 
     def start() -> None:
         for container in look():
             running = readers.get(container.id)
-            if container.runs:
+            if not container.stopped:
                 ended.discard(container.id)
             if container.id in ended or (running and running.is_alive()):
                 continue
-            if not container.runs:
-                # Once more for what it wrote at its end.
+            if container.stopped:
+                # It is read once more for its last lines.
                 ended.add(container.id)
-            if wanted.concerns(container.source):
-                name = f"log of {container.source.name}"
+            if filter.reads(source_of(container)):
+                name = f"log of {source_of(container).name}"
                 thread = threading.Thread(target=follow, args=(container,), name=name, daemon=True)
                 readers[container.id] = thread
                 thread.start()

@@ -1,1 +1,1 @@
-"""nginx: the text of its route, its shares, and the process that serves by them."""
+"""nginx: the text of its route, the shares, and the process that serves by them."""

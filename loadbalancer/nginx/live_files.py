@@ -1,56 +1,58 @@
-"""nginx.conf and what belongs to it, in a running nginx: read them, change them by a reload.
+"""nginx.conf and its files in a running nginx: read them, and change them by a reload.
 
-Each version has a folder of its own, and a link leads to the one that nginx reads: whoever is
-killed half-way leaves the link where it was, and nginx able to start.
+Each version has its own folder, and a link points to the version that nginx reads: an update that
+is killed half-way leaves the link unchanged, and nginx able to start.
 """
 
 import secrets
 from collections.abc import Mapping
 
-from docker.errors import APIError
-
 from loadbalancer.content import digest
-from loadbalancer.engine.wait import WaitTimeoutError
+from loadbalancer.engine import exec
 from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, NginxError, NginxProcess
 
 _ROOT = "0"
-"""Who owns the folder; nginx itself may only read it."""
+"""Owner of the folder; nginx itself may only read it."""
 _POINT = f'ln -sfn "$1" {CURRENT}.new && mv -T {CURRENT}.new {CURRENT}'
 _TIDY = f'find {FILES_FOLDER} -mindepth 1 -maxdepth 1 -type d ! -name "$1" -exec rm -r {{}} +'
 
 
 class FilesError(RuntimeError):
-    """nginx did not take its files; the message holds nginx's own."""
+    """nginx refused its files; the message holds nginx's own."""
 
 
-class RunningFiles(NginxProcess):
+class LiveFiles(NginxProcess):
     """The files that one nginx serves by."""
 
+    def digests(self) -> dict[str, str]:
+        """Compute the digest of each file of the current version."""
+        files = exec.read_folder(self._container, CURRENT)
+        return {name: digest(data) for name, data in files.items()}
+
     def in_force(self) -> dict[str, str]:
-        """Find the digest of each file that nginx serves by; none if it has not read them yet."""
-        if not self._is_current():
-            return {}
-        return {name: digest(data) for name, data in self._read(CURRENT).items()}
+        """Compute the digests of the files that nginx serves by; none if it has not loaded them."""
+        return self.digests() if self.is_current() else {}
 
     def apply(self, files: Mapping[str, bytes]) -> None:
-        """Make nginx serve by these files, and come back only when all its workers do.
+        """Make nginx serve by these files; returns when all its workers do.
 
-        Whatever fails, the files that were there before serve on.
+        Whatever fails, nginx keeps serving by the files before.
 
         Args:
             files: the content of each, by its path relative to nginx.conf.
 
         Raises:
-            FilesError: with nginx's own message, or with what was waited for in vain.
+            FilesError: with nginx's message, or with the condition that was not met.
         """
         self._wait_until_healthy()
         before, version = self._version(), secrets.token_hex(6)
         try:
-            self._write(FILES_FOLDER, {f"{version}/{name}": files[name] for name in sorted(files)})
+            paths = {f"{version}/{name}": files[name] for name in sorted(files)}
+            exec.write_folder(self._container, FILES_FOLDER, paths)
             self._test(f"{FILES_FOLDER}/{version}")
             self._point(version)
             self._reload()
-        except (NginxError, WaitTimeoutError, APIError) as error:
+        except Exception as error:  # whatever the cause, such as an engine that has gone away
             self._put_back(before, error)
             raise FilesError(f"nginx's files were not changed: {error}") from error
         self._tidy(version)
@@ -61,21 +63,21 @@ class RunningFiles(NginxProcess):
                 self._point(before)
                 self._reload()
             self._tidy(before)
-        except (NginxError, WaitTimeoutError, APIError) as error:
-            message = f"{cause}; and those before could not be put back: {error}"
+        except Exception as error:
+            message = f"{cause}; and the files before could not be put back: {error}"
             raise FilesError(message) from error
 
     def _version(self) -> str:
-        code, said = self._run("readlink", CURRENT)
-        if code or not said:
-            raise FilesError(f"{CURRENT} is not the link that it should be: {said}")
-        return said
+        code, output = self._run("readlink", CURRENT)
+        if code or not output:
+            raise FilesError(f"{CURRENT} is not a link to a version: {output}")
+        return output
 
     def _point(self, version: str) -> None:
-        """Have the link lead to another version; at no moment does it lead nowhere."""
-        code, said = self._run("sh", "-c", _POINT, "sh", version, user=_ROOT)
+        """Point the link to another version, atomically."""
+        code, output = self._run("sh", "-c", _POINT, "sh", version, user=_ROOT)
         if code:
-            raise NginxError(said)
+            raise NginxError(output)
 
     def _tidy(self, version: str) -> None:
         """Remove every version but this one."""

@@ -1,24 +1,18 @@
-"""nginx as it runs in a container: its files, its workers, and a reload that costs no request."""
+"""The nginx process in a container: its configuration, its workers, and a lossless reload."""
 
-import io
 import secrets
-import tarfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 
-from docker.errors import APIError, NotFound
-from docker.models.containers import Container
-
-from loadbalancer.engine import exec
+from loadbalancer.engine import APIError, Handle, exec
 from loadbalancer.engine.wait import Wait, WaitTimeoutError
 
 ROUTE_FOLDER = "/etc/nginx/route"
-"""Where the volume with the route is mounted; nginx.conf includes what is in it."""
+"""Where the volume with the route is mounted; nginx.conf includes the files in it."""
 FILES_FOLDER = "/etc/nginx/files"
-"""Where the volume with nginx.conf and what belongs to it is mounted: a folder for each version."""
+"""Where the volume with nginx.conf and its files is mounted: one folder for each version."""
 CURRENT = f"{FILES_FOLDER}/current"
-"""Link to the version that nginx reads; its master was started with it."""
+"""Link to the version that nginx reads; its master was started with this path."""
 
 _GENERATION = "generation.conf"
 _GENERATION_URL = "http://127.0.0.1:8081/generation"
@@ -26,68 +20,67 @@ _LINGER = 3.0
 """Seconds that old workers may take requests on open connections: a little more than nginx.conf's
 keepalive_min_timeout."""
 _TITLES = r"grep -a -H '' /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' '"
-"""Prints /proc/PID/cmdline:TITLE for each process. Docker's own list of them needs a `ps` on the
-engine's machine, which a slim one lacks."""
+"""Prints /proc/PID/cmdline:TITLE for each process. Docker's own list of processes needs `ps` on
+the engine's machine, which a slim one lacks."""
 _CURL = ("curl", "--silent", "--show-error", "--max-time", "5")
 
 
 class NginxError(RuntimeError):
-    """nginx did not take what it was given; the message holds nginx's own."""
+    """nginx refused a configuration; the message holds nginx's own."""
 
 
 class NginxProcess:
     """One running nginx, reached through the Docker engine alone, so over DOCKER_HOST as well."""
 
-    def __init__(self, container: Container, wait: Wait | None = None) -> None:
+    def __init__(self, container: Handle, wait: Wait | None = None) -> None:
         self._container = container
         self._wait = wait or Wait(timeout=30, forgives=(APIError,))
 
     def workers(self) -> list[str]:
-        """List the processes that accept connections: not those that only finish old ones."""
+        """List the processes that accept connections, without those that are shutting down."""
         titles = self._processes()
         return [pid for pid, title in titles.items() if "shutting down" not in title]
 
-    def _is_current(self) -> bool:
-        """Tell whether nginx serves by what is in its folders.
+    def is_current(self) -> bool:
+        """Tell whether nginx serves by the files in its folders.
 
-        It does not when whoever changed that was killed before nginx had read it. One that does
-        not run reads it when it starts.
+        It does not when an update was killed after it had written them and before nginx reloaded.
+        An nginx that does not run reads them when it starts.
         """
         try:
             code, served = self._fetch(_GENERATION_URL)
         except APIError:
             return True
-        there = self._read(ROUTE_FOLDER).get(_GENERATION, b"").decode()
-        return bool(code) or _generation(served) == there
+        written = exec.read_folder(self._container, ROUTE_FOLDER).get(_GENERATION, b"").decode()
+        return bool(code) or _generation(served) == written
 
     def _wait_until_healthy(self) -> None:
-        """Wait for the healthcheck: Docker refuses to run anything in a container that restarts."""
+        """Wait for the health check: Docker cannot exec in a container that is restarting."""
 
         def look() -> object:
-            self._container.reload()
-            state = self._container.attrs["State"]
-            status = state.get("Health", {}).get("Status", state["Status"])
+            status = exec.health(self._container)
             return None if status in {"healthy", "running"} else f"it is {status}"
 
         self._wait.until(f"nginx in container {self._container.name} to be healthy", look)
 
     def _test(self, folder: str = CURRENT) -> None:
-        """Have nginx read the configuration of a folder without serving by it.
+        """Run `nginx -t` on the configuration in a folder.
 
         Raises:
-            NginxError: with what nginx says against it.
+            NginxError: with nginx's message.
         """
-        code, said = self._run("nginx", "-t", "-p", f"{folder}/", "-c", "nginx.conf")
+        code, output = self._run("nginx", "-t", "-p", f"{folder}/", "-c", "nginx.conf")
         if code:
-            raise NginxError(f"nginx refuses it: {said.replace(f'{folder}/', '')}")
+            raise NginxError(f"nginx refuses it: {output.replace(f'{folder}/', '')}")
 
     def _reload(self) -> set[str]:
-        """Test what is in place, reload, and wait until the new workers serve by it.
+        """Test the current configuration, reload, and wait until new workers serve by it.
 
-        Returns the workers from before, which may still finish what they have.
+        Returns the old workers, which may still finish their requests.
         """
         generation = secrets.token_hex(8)
-        self._write(ROUTE_FOLDER, {_GENERATION: _generation(generation).encode()})
+        new = {_GENERATION: _generation(generation).encode()}
+        exec.write_folder(self._container, ROUTE_FOLDER, new)
         self._test()
         old_workers = set(self.workers())
         since = int(time.time())
@@ -96,22 +89,22 @@ class NginxProcess:
         def look() -> object:
             workers = self.workers()
             if old_workers & set(workers):
-                return "workers from before still accept connections"
+                return "old workers still accept connections"
             _, served = self._fetch(_GENERATION_URL)
             return None if served == generation and workers else f"nginx answered {served!r}"
 
         try:
             self._wait.until("nginx's new workers to serve", look)
         except WaitTimeoutError as error:
-            logs = self._container.logs(since=since, tail=20, stdout=False)
-            raise NginxError(f"{error}; nginx said: {logs.decode(errors='replace')}") from error
+            log = exec.recent_errors(self._container, since)
+            raise NginxError(f"{error}; nginx said: {log}") from error
         return old_workers
 
-    def _wait_until_let_go(self, old_workers: set[str]) -> None:
-        """Wait until old workers take no request for a server that is about to go.
+    def _wait_until_released(self, old_workers: set[str]) -> None:
+        """Wait until old workers take no request for a server that is about to be removed.
 
         They do for keepalive_min_timeout (nginx.conf), on connections that were open at the
-        reload; then only requests that have begun keep them, which the server itself finishes.
+        reload. After that only requests in flight keep them, which the server itself finishes.
         """
 
         def look() -> object:
@@ -121,44 +114,21 @@ class NginxProcess:
             Wait(timeout=_LINGER, interval=0.1, forgives=(APIError,)).until("old workers", look)
 
     def _fetch(self, url: str) -> tuple[int, str]:
-        """Ask nginx from inside its container; returns curl's exit code and what it printed."""
+        """Fetch a URL inside nginx's container; returns curl's exit code and output."""
         return self._run(*_CURL, "--fail", url)
 
     def _run(self, *command: str, user: str = "") -> tuple[int, str]:
-        """Run a command in the container; returns its exit code and what it printed."""
-        code, printed = exec.run(self._container, command, user=user)
-        return code, printed.strip()
+        """Run a command in the container; returns its exit code and output."""
+        code, output = exec.run(self._container, command, user=user)
+        return code, output.strip()
 
     def _processes(self) -> dict[str, str]:
         """Find the titles of all worker processes, by their IDs."""
-        _, said = self._run("sh", "-c", _TITLES)
-        rows = (line.removeprefix("/proc/").split("/cmdline:", 1) for line in said.splitlines())
+        _, output = self._run("sh", "-c", _TITLES)
+        rows = (line.removeprefix("/proc/").split("/cmdline:", 1) for line in output.splitlines())
         return {row[0]: row[1] for row in rows if row[-1].startswith("nginx: worker process")}
-
-    def _read(self, folder: str) -> dict[str, bytes]:
-        """Read the files of a folder, by their paths in it; none where there is no such folder."""
-        try:
-            chunks, _ = self._container.get_archive(f"{folder}/.")
-        except NotFound:
-            return {}
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-            return {
-                entry.name.removeprefix("./"): file.read()
-                for entry in archive
-                if (file := archive.extractfile(entry))
-            }
-
-    def _write(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Put files into a folder that is there; folders in it are made."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name, data in files.items():
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode, entry.mtime = len(data), 0o644, int(time.time())
-                archive.addfile(entry, io.BytesIO(data))
-        self._container.put_archive(folder, buffer.getvalue())
 
 
 def _generation(name: str) -> str:
-    """Write the file by which nginx tells what it has read."""
+    """Write the file by which nginx reports which generation of its configuration it serves by."""
     return f'map "" $generation {{ default {name}; }}\n'

@@ -1,4 +1,4 @@
-"""The text of nginx's route: which server gets which share; pure."""
+"""The text of nginx's route: its servers, and the share that each gets."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,19 @@ UPSTREAM = "apps"
 """Name of the upstream group that nginx.conf passes requests to."""
 
 STAGING_PORT = 8082
-"""Port on the loopback of nginx's container where servers are tried before they get requests."""
+"""Port on the loopback of nginx's container where servers are checked before they get requests."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?")
 _OPENING = re.compile(rf"^upstream {UPSTREAM} \{{\n", re.MULTILINE)
 _SERVER = re.compile(r"^\s*server\s+([^\s;:]+):(\d+)\b", re.MULTILINE)
 _BLOCK = re.compile(rf"\bupstream\s+{UPSTREAM}\s*\{{([^}}]*)\}}")
+_STAGED = re.compile(
+    r"^    server \S+ down resolve;\n"
+    r"|^upstream staged_\d+ \{.*\}\n"
+    rf"|^server \{{\n    listen 127\.0\.0\.1:{STAGING_PORT};\n(?:    .*\n)*\}}\n",
+    re.MULTILINE,
+)
+"""What `staged` adds to a route. `render` never writes such lines."""
 _APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);(?: # weight (\d+)$)?', re.MULTILINE)
 
 
@@ -32,12 +39,12 @@ class Server:
     weight: int
 
     def __post_init__(self) -> None:
-        """Refuse what could mean something else to nginx once it stands in its configuration."""
+        """Refuse what could mean something else to nginx in its configuration."""
         if not APP_NAME.fullmatch(self.app):
-            raise ValueError(f"{self.app!r} is not the name of an app")
+            raise ValueError(f"{self.app!r} is not a valid app name")
         if not _HOST.fullmatch(self.host):
-            raise ValueError(f"{self.host!r} is not the name of a host")
-        if not 0 < self.port < 65536:  # noqa: PLR2004 - what a port can be
+            raise ValueError(f"{self.host!r} is not a valid host name")
+        if not 0 < self.port < 65536:  # noqa: PLR2004 - the valid ports
             raise ValueError(f"{self.port!r} is not a port")
         if self.weight < 0:
             raise ValueError(f"{self.weight!r} is not a weight")
@@ -51,25 +58,25 @@ class Server:
 def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
-    A server of weight 0 is `down`, since nginx has no weight 0; `resolve` follows a container
-    whose address changes; the zone makes the rotation one for all workers.
+    A server of weight 0 is `down`, since nginx has no weight 0. `resolve` follows a container
+    whose address changes. The zone lets all workers share one rotation.
 
     Args:
         servers: every server with its own weight in the rotation.
-        weights: weight of each app, as it stands in the config.
+        weights: weight of each app, as in the config.
     """
     lines = [_server(server) for server in sorted(servers)]
     ports = sorted({(server.app, server.port) for server in servers})
     return "\n".join(
         [
-            "# Written by `pulumi up`, which puts it back if it is changed by hand.",
+            "# Written by `pulumi up`, which restores it if it is edited by hand.",
             f"upstream {UPSTREAM} {{",
             f"    zone {UPSTREAM} 512k;",
             *(f"    {line}" for line in lines),
             "    keepalive 64;",
             "}",
             "",
-            "# The last server that a request was passed to tells the app by its port.",
+            "# The port of the last server that a request was passed to identifies the app.",
             "map $upstream_addr $app {",
             '    default "";',
             *(f'    "~:{port}$" {app}; # weight {weights[app]:d}' for app, port in ports),
@@ -84,7 +91,7 @@ def split(weights: Mapping[str, int], servers: Mapping[str, Sequence[tuple[str, 
 
     Args:
         weights: weight of each app, not all 0.
-        servers: host and port of each app's servers; the same apps, one server at least.
+        servers: host and port of each app's servers; the same apps, at least one server each.
     """
     each = shares.server_weights(weights, {app: len(own) for app, own in servers.items()})
     every = [
@@ -104,10 +111,10 @@ def addresses(text: str) -> set[str]:
 
 
 def weights(text: str) -> dict[str, int]:
-    """Find the weight of each server in the rotation by its address, also in a route of a hand's.
+    """Find the weight of each server in the rotation by its address, in a hand-edited route too.
 
-    A server gets nothing, 0, while it is `down`, and as a `backup` while others answer; nginx's
-    own default is 1. What a server gets that stands there twice is added up.
+    A server that is `down` gets 0, and so does a `backup` while others answer; nginx's own
+    default is 1. The weights of a server that is listed twice are added up.
     """
     block = _BLOCK.search(re.sub(r"#.*", "", text))
     found: dict[str, int] = {}
@@ -122,24 +129,24 @@ def weights(text: str) -> dict[str, int]:
 
 
 def apps(text: str) -> dict[str, str]:
-    """Find the app that listens on each port, as the route itself tells nginx's log."""
+    """Find the app that listens on each port, from the map for nginx's log."""
     return {port: app for port, app, _ in _APP.findall(text)}
 
 
 def version(text: str) -> str:
-    """Name a route by its content: 12 hexadecimal digits."""
+    """Compute the version of a route from its content: 12 hexadecimal digits."""
     return sha256(text.encode()).hexdigest()[:12]
 
 
 def table(text: str, changed: float) -> dict[str, Any]:
-    """Describe a route to nginx's metrics, which cannot see the configuration they run in.
+    """Describe a route to nginx's metrics, which cannot read the configuration themselves.
 
     Args:
         text: the route.
-        changed: when it was put in, in seconds since the epoch.
+        changed: when it was put in force, in seconds since the epoch.
 
     Returns:
-        What nginx/route/route.json holds: `version`, `changed`, `ports` (the app that listens on
+        The content of route.json: `version`, `changed`, `ports` (the app that listens on
         each), and `apps`, each with its `name`, `weight` and `servers` (`host:port`).
     """
     found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
@@ -159,25 +166,26 @@ def table(text: str, changed: float) -> dict[str, Any]:
 
 
 def serving(text: str) -> bool:
-    """Tell whether a route leads anywhere: to a server that is not `down`."""
+    """Tell whether a route has a server that is not `down`."""
     return re.search(r"^\s*server\s+(?!.*\bdown\b)[^;]+;", text, re.MULTILINE) is not None
 
 
 def staged(current: str, newcomers: Iterable[str]) -> str | None:
-    """Add servers to the route in force without giving them requests yet.
+    """Add servers to a route without giving them requests yet.
 
-    nginx resolves a name only after its new workers have started, and until then a server it has
-    not met before does not exist for it. Met before, as `down`, its address is carried over into
+    nginx resolves a name only after its new workers have started, and until then a server that is
+    new to it does not exist for it. Once it is listed as `down`, its address is carried over into
     the next configuration, and no request meets an upstream without servers.
 
     Args:
-        current: the text of the route in force.
-        newcomers: addresses (`host:port`) that the route to come names and this one does not.
+        current: the text of a route; an earlier staging in it is replaced.
+        newcomers: addresses (`host:port`) of the servers that the route does not have yet.
 
     Returns:
         The text, with a listener on STAGING_PORT that passes /0, /1 ... to the newcomers' health
-        probe in sorted order; None where the current text has no upstream block to add to.
+        check in sorted order; None where the current text has no upstream block to add to.
     """
+    current = unstaged(current).removesuffix("\n") + "\n"
     opening = _OPENING.search(current)
     hosts = sorted(newcomers)
     if not opening:
@@ -191,3 +199,8 @@ def staged(current: str, newcomers: Iterable[str]) -> str | None:
         locations += f"    location = /{number} {{ proxy_pass http://{group}/healthz; }}\n"
     listener = f"    listen 127.0.0.1:{STAGING_PORT};\n    access_log off;\n"
     return f"{text}server {{\n{listener}{locations}}}\n"
+
+
+def unstaged(text: str) -> str:
+    """Remove what `staged` has added, which stays when a change is killed half-way."""
+    return _STAGED.sub("", text)

@@ -10,38 +10,34 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Resou
 class ImageLifetimeProvider(ResourceProvider):
     """Removes an image with the last container that runs it.
 
-    The image resource itself deletes by name. Back at code that ran before an update that failed,
-    that would take away the image that is just used again: the old resource, still to be deleted,
-    has the same name as the new one.
+    The image resource itself deletes by name. When code is reverted after a failed update, that
+    would remove the image that is in use again: the old resource, still to be deleted, has the
+    same name as the new one.
     """
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Begin; the image is there already."""
+        """Do nothing: the image exists already."""
         return CreateResult(id_=props["image"], outs=props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Find out whether the image is still there."""
-        from docker.errors import ImageNotFound  # noqa: PLC0415
-
+        """Check whether the image still exists."""
         from loadbalancer import engine  # noqa: PLC0415
 
         try:
             engine.connect().images.get(id_)
-        except ImageNotFound:
+        except engine.ImageNotFound:
             return ReadResult(id_="", outs={})
         return ReadResult(id_=id_, outs=props)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Another image has another lifetime."""
+        """Replace for another image."""
         replaces = [] if olds.get("image") == news["image"] else ["image"]
         return DiffResult(changes=bool(replaces), replaces=replaces, delete_before_replace=False)
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         """Remove the image, unless a container runs it again."""
-        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415
-
         from loadbalancer import engine  # noqa: PLC0415
         from loadbalancer.engine.wait import Wait  # noqa: PLC0415
 
@@ -50,15 +46,15 @@ class ImageLifetimeProvider(ResourceProvider):
             return
 
         def remove() -> None:
-            with suppress(ImageNotFound):
+            with suppress(engine.ImageNotFound):
                 client.images.remove(id_, force=True)
 
-        # Docker fails now and then while another image with the same layers is made or removed.
-        Wait(30, 0.5, forgives=(APIError,)).until(f"Docker to remove image {id_}", remove)
+        # Docker fails now and then while another image with the same layers is built or removed.
+        Wait(30, 0.5, forgives=(engine.APIError,)).until(f"Docker to remove image {id_}", remove)
 
 
 class ImageLifetime(Resource, module="loadbalancer", name="ImageLifetime"):
-    """An image for as long as containers run it; `image` is its ID."""
+    """An image that exists as long as containers run it; `image` is its ID."""
 
     image: pulumi.Output[str]
 

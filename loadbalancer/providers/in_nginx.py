@@ -1,4 +1,4 @@
-"""What the dynamic resources have in common that keep something inside the running nginx."""
+"""The base of the dynamic resources that manage something inside the running nginx."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,48 +11,48 @@ from pulumi.dynamic import (
 )
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
+    from loadbalancer.engine import Handle
 
 
 class InNginxProvider(ResourceProvider):
-    """Keeps what one nginx container serves by equal to the declared.
+    """Keeps what one nginx container serves by equal to an input.
 
-    Pulumi stores only the class's name in its state, since its module can be imported; whatever
-    needs the Docker engine is imported when it is used, since Pulumi also imports the module to
-    find out that nothing has changed.
+    Pulumi stores only the reference to the class in its state, since its module can be imported.
+    Whatever needs the Docker engine is imported when it is used, since Pulumi also imports the
+    module to find out that nothing has changed.
     """
 
     serialize_as_secret_always = False
-    declared: ClassVar[str]
+    desired: ClassVar[str]
     """Name of the input that is compared with what is in force."""
 
     def apply(self, props: dict[str, Any]) -> None:
-        """Put into nginx what is declared."""
+        """Apply the input to nginx."""
         raise NotImplementedError
 
-    def in_force(self, container: "Container") -> object:
+    def in_force(self, container: "Handle") -> object:
         """Read what the nginx of a container serves by, in the form of the input."""
         raise NotImplementedError
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Apply it; it is known by the container that it is in."""
+        """Apply it; its ID is that of the container."""
         self.apply(props)
         return CreateResult(id_=props["container"], outs=props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Return what is really in force; no container means nothing."""
-        from docker.errors import NotFound  # noqa: PLC0415
+        """Return what is in force; without the container the resource does not exist."""
+        from loadbalancer.engine import NotFound  # noqa: PLC0415
 
         try:
             nginx = container(id_)
         except NotFound:
             return ReadResult(id_="", outs={})
-        return ReadResult(id_=id_, outs={**props, self.declared: self.in_force(nginx)})
+        return ReadResult(id_=id_, outs={**props, self.desired: self.in_force(nginx)})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Another input is applied in place; another container needs it put in again."""
+        """Update in place for another input, replace for another container."""
         replaces = ["container"] if olds.get("container") != news["container"] else []
-        changes = any(olds.get(key) != news[key] for key in ("container", self.declared))
+        changes = any(olds.get(key) != news[key] for key in ("container", self.desired))
         return DiffResult(changes=changes, replaces=replaces, delete_before_replace=False)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -61,10 +61,10 @@ class InNginxProvider(ResourceProvider):
         return UpdateResult(outs=news)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Leave nginx as it is: it goes with its container, or the next one replaces this."""
+        """Leave nginx as it is: its container is deleted too, or another resource takes over."""
 
 
-def container(id_: str) -> "Container":
+def container(id_: str) -> "Handle":
     """Find a container; raises NotFound where there is none."""
     from loadbalancer import engine  # noqa: PLC0415
 

@@ -10,10 +10,10 @@ from loadbalancer import content
 from loadbalancer.providers.in_nginx import InNginxProvider, container
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
+    from loadbalancer.engine import Handle
 
 IMAGE = ("Dockerfile", "image")
-"""What of nginx's folder its image is made of; everything else is put into the nginx that runs."""
+"""What nginx's image is built from; every other file of the folder goes into the running nginx."""
 
 
 class NginxFilesProvider(InNginxProvider):
@@ -22,30 +22,30 @@ class NginxFilesProvider(InNginxProvider):
     The state holds their digests, so that a preview names the files that change.
     """
 
-    declared = "files"
+    desired = "files"
 
     def apply(self, props: dict[str, Any]) -> None:
-        """Put the files in, if they are those of the preview."""
-        from loadbalancer.nginx.live_files import FilesError, RunningFiles  # noqa: PLC0415
+        """Apply the files, if they are still those of the preview."""
+        from loadbalancer.nginx.live_files import FilesError, LiveFiles  # noqa: PLC0415
 
         files = read(Path(props["folder"]))
         for name in sorted(files.keys() | props["files"].keys()):
             if name not in files or content.digest(files[name]) != props["files"].get(name):
                 path = Path(props["folder"]) / name
-                raise FilesError(f"{path} changed while the update ran. Run it again: pulumi up")
-        RunningFiles(container(props["container"])).apply(files)
+                raise FilesError(f"{path} changed while the update ran. Run it again: ./lb up")
+        LiveFiles(container(props["container"])).apply(files)
 
-    def in_force(self, container: "Container") -> dict[str, str]:
-        """Find the digests of the files that nginx serves by."""
-        from loadbalancer.nginx.live_files import RunningFiles  # noqa: PLC0415
+    def in_force(self, container: "Handle") -> dict[str, str]:
+        """Compute the digests of the files that nginx serves by."""
+        from loadbalancer.nginx.live_files import LiveFiles  # noqa: PLC0415
 
-        return RunningFiles(container).in_force()
+        return LiveFiles(container).in_force()
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """Read what of nginx's folder is put into the nginx that runs, by paths relative to it.
+    """Read the files for the running nginx from its folder, by their paths in it.
 
-    Hidden files are left out: they are what editors keep beside the one that is edited.
+    Hidden files are left out: editors keep such beside the one that is edited.
     """
     paths = {one.relative_to(path): one for one in content.files(path)}
     return {
@@ -57,7 +57,7 @@ def read(path: Path) -> dict[str, bytes]:
 
 
 class NginxFiles(Resource, module="loadbalancer", name="NginxFiles"):
-    """nginx.conf, njs modules and the live page, as the running nginx serves by them."""
+    """nginx.conf, njs modules and the admin page of the running nginx."""
 
     container: pulumi.Output[str]
     files: pulumi.Output[dict[str, str]]

@@ -1,19 +1,18 @@
 """Port: the dynamic resource that finds a free port of the host once, and keeps it."""
 
 import random
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 
 RANGE = range(20_000, 32_000)
-"""Where to look: below the range from which systems take ports for clients, which could hold the
-port before a container has it, or while its container is replaced."""
+"""Where to look: below the range from which systems take ports for the connections of clients. One
+of those could use the port before a container has it, or while its container is replaced."""
 
 
 class PortProvider(ResourceProvider):
-    """Finds a port at creation; after that it stands in the state and never changes."""
+    """Finds a port at creation; the state keeps it, and it never changes."""
 
     serialize_as_secret_always = False
 
@@ -29,15 +28,11 @@ class PortProvider(ResourceProvider):
 
 def _free(bind: str) -> int:
     from loadbalancer import engine  # noqa: PLC0415
-    from loadbalancer.engine.ports import is_bound, published  # noqa: PLC0415
+    from loadbalancer.engine.ports import in_use  # noqa: PLC0415
 
-    containers = engine.connect().containers.list(ignore_removed=True)
-    taken = {port for container in containers for port in published(container)}
-    local = engine.remote_host() is None
-    every = random.sample(RANGE, len(RANGE))
-    return next(
-        port for port in every if port not in taken and not (local and is_bound(bind, port))
-    )
+    client = engine.connect()
+    candidates = random.sample(RANGE, len(RANGE))
+    return next(port for port in candidates if not in_use(client, {port: bind}, own={}))
 
 
 class Port(Resource, module="loadbalancer", name="Port"):
@@ -54,14 +49,3 @@ class Port(Resource, module="loadbalancer", name="Port"):
             opts: Pulumi's options.
         """
         super().__init__(PortProvider(), name, {"bind": bind, "port": None}, opts)
-
-
-def chosen(name: str, configured: int, bind: IPv4Address | IPv6Address) -> pulumi.Input[int]:
-    """Return the configured port, or for 0 one that is free now and stays the stack's.
-
-    Args:
-        name: the key that holds the port.
-        configured: 0 to 65535.
-        bind: address of the host that the port is published on.
-    """
-    return configured or Port(name, str(bind)).port

@@ -1,11 +1,16 @@
-"""What a stack's state says that there should be on the engine."""
+"""The deployment of a stack: its resources as the last update left them in Pulumi's state."""
 
+import gzip
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi import automation
+from loadbalancer.engine.container import Port
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
 
+_STACK = "pulumi:pulumi:Stack"
 _CONTAINER = "docker:index/container:Container"
 _IMAGE = "docker:index/remoteImage:RemoteImage"
 _NETWORK = "docker:index/network:Network"
@@ -16,25 +21,11 @@ _FILES = "pulumi-python:dynamic/loadbalancer:NginxFiles"
 Resource = Mapping[str, Any]
 
 
-@dataclass(frozen=True, order=True)
-class Port:
-    """A port of the host that leads to one of a container; `protocol` is tcp or udp."""
-
-    ip: str
-    external: int
-    internal: int
-    protocol: str = "tcp"
-
-    def __str__(self) -> str:
-        host = f"[{self.ip}]" if ":" in self.ip else self.ip
-        return f"{host}:{self.external}" + ("" if self.protocol == "tcp" else f"/{self.protocol}")
-
-
 @dataclass(frozen=True)
-class Container:
-    """A container; `urn` is what Pulumi calls it, `image` the ID of the image it should run.
+class DesiredContainer:
+    """A container; `image` is the ID of the image that it should run.
 
-    `networks` are the names of those it should be in, each with its other names in there.
+    `networks` are the names of those that it should be connected to, each with its aliases there.
     """
 
     urn: str
@@ -46,23 +37,23 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Image:
-    """An image: its name with the tag, and the ID that the name should lead to."""
+class DesiredImage:
+    """An image: its name with the tag, and the ID that the name should point to."""
 
     name: str
     id: str
 
 
 @dataclass(frozen=True)
-class Route:
-    """The text that should be in force in the nginx of a container."""
+class DesiredRoute:
+    """The text of the route that the nginx of a container should serve by."""
 
     container: str
     text: str
 
 
 @dataclass(frozen=True)
-class Files:
+class DesiredFiles:
     """The digests of the files that the nginx of a container should serve by, by their paths."""
 
     container: str
@@ -70,60 +61,89 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Declared:
-    """A stack as its state has it.
+class Desired:
+    """A stack as its state describes it.
 
-    `replaced` are things that an update has replaced and could not remove, `unfinished` are
-    operations that an update began, and `known` are the IDs and names of everything.
+    `undeleted` are resources that an update replaced and could not delete, `pending` are
+    operations that an update started and did not finish, and `known` are the IDs and names of all
+    resources.
     """
 
     url: str = ""
-    containers: tuple[Container, ...] = ()
-    images: tuple[Image, ...] = ()
+    containers: tuple[DesiredContainer, ...] = ()
+    images: tuple[DesiredImage, ...] = ()
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
-    route: Route | None = None
-    files: Files | None = None
-    replaced: tuple[str, ...] = ()
-    unfinished: tuple[str, ...] = ()
+    route: DesiredRoute | None = None
+    files: DesiredFiles | None = None
+    undeleted: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
 
 
-def read(workspace: automation.Workspace, stack: str) -> Declared:
-    """Read a stack's state, without selecting the stack and without running the program.
+def read(project: Project, stack: str) -> Desired:
+    """Read what a stack's state describes, without selecting it. Errors are those of `load`."""
+    return parse(load(project, stack))
+
+
+def outputs(project: Project, stack: str) -> Mapping[str, Any]:
+    """Read a stack's outputs, empty before its first update. Errors are those of `load`."""
+    resources = load(project, stack).get("resources") or []
+    return next((_outputs(one) for one in _of(_STACK, resources)), {})
+
+
+def load(project: Project, stack: str) -> Mapping[str, Any]:
+    """Load a stack's deployment, in the form of `pulumi stack export`.
+
+    Of a file backend the checkpoint is read, which takes no Pulumi process. Secrets stay encrypted.
 
     Raises:
         StackNotFoundError: when the backend has no such stack.
+        PulumiError: when Pulumi cannot export it.
     """
-    return parse(workspace.export_stack(stack).deployment or {})
+    if project.file_backend is None:
+        exported = json.loads(Pulumi(project.folder).run("stack", "export", stack=stack))
+        return exported.get("deployment") or {}
+    path = project.file_backend / "stacks" / project.name / f"{stack.rpartition('/')[2]}.json"
+    # Pulumi takes the newer one where a compressed one is there as well.
+    found = [one for one in (path, path.with_suffix(".json.gz")) if one.exists()]
+    if not found:
+        raise StackNotFoundError(f"no stack named {stack!r} found")
+    newest = max(found, key=lambda one: one.stat().st_mtime_ns)
+    data = newest.read_bytes()
+    text = gzip.decompress(data) if newest.suffix == ".gz" else data
+    return json.loads(text)["checkpoint"].get("latest") or {}
 
 
-def parse(deployment: Mapping[str, Any]) -> Declared:
-    """Find in an exported state what the engine can be compared with; pure."""
+def parse(deployment: Mapping[str, Any]) -> Desired:
+    """Find in a deployment what the engine can be compared with."""
     every: list[Resource] = deployment.get("resources") or []
     current = [one for one in every if not one.get("delete")]
-    # An app's or nginx's image and its containers are children of one component.
+    # The image and the containers of an app, or of nginx, are children of one component.
     images = {one.get("parent"): _outputs(one)["imageId"] for one in _of(_IMAGE, current)}
     routes = [
-        Route(_outputs(one)["container"], _outputs(one)["config"]) for one in _of(_ROUTE, current)
+        DesiredRoute(_outputs(one)["container"], _outputs(one)["config"])
+        for one in _of(_ROUTE, current)
     ]
     files = [
-        Files(_outputs(one)["container"], _outputs(one)["files"]) for one in _of(_FILES, current)
+        DesiredFiles(_outputs(one)["container"], _outputs(one)["files"])
+        for one in _of(_FILES, current)
     ]
-    return Declared(
-        url=next((_outputs(one).get("url", "") for one in _of("pulumi:pulumi:Stack", every)), ""),
+    return Desired(
+        url=next((_outputs(one).get("url", "") for one in _of(_STACK, every)), ""),
         containers=tuple(
             _container(one, images.get(one.get("parent"))) for one in _of(_CONTAINER, current)
         ),
         images=tuple(
-            Image(_outputs(one)["name"], _outputs(one)["imageId"]) for one in _of(_IMAGE, current)
+            DesiredImage(_outputs(one)["name"], _outputs(one)["imageId"])
+            for one in _of(_IMAGE, current)
         ),
         networks=frozenset(_outputs(one)["name"] for one in _of(_NETWORK, current)),
         volumes=frozenset(_outputs(one)["name"] for one in _of(_VOLUME, current)),
         route=routes[0] if routes else None,
         files=files[0] if files else None,
-        replaced=tuple(_title(one) for one in every if one.get("delete") and one.get("id")),
-        unfinished=tuple(
+        undeleted=tuple(_title(one) for one in every if one.get("delete") and one.get("id")),
+        pending=tuple(
             f"{one['type']} {_title(one['resource'])}"
             for one in deployment.get("pending_operations") or []
         ),
@@ -145,25 +165,25 @@ def _outputs(resource: Resource) -> Mapping[str, Any]:
 
 
 def _title(resource: Resource) -> str:
-    """Name a resource as people do: "container loadbalancer-dev-app1-1-2ab8e4c"."""
+    """Name a resource by its kind and name: "container loadbalancer-dev-app1-1-2ab8e4c"."""
     kind = str(resource["type"]).rpartition(":")[2].removeprefix("Remote").lower()
     name = _outputs(resource).get("name") or str(resource["urn"]).rpartition("::")[2]
     return f"{kind} {name}"
 
 
-def _container(resource: Resource, image: str | None) -> Container:
-    outputs = _outputs(resource)
-    return Container(
+def _container(resource: Resource, image: str | None) -> DesiredContainer:
+    values = _outputs(resource)
+    return DesiredContainer(
         urn=resource["urn"],
         id=resource["id"],
-        name=outputs["name"],
-        image=image or outputs["image"],
+        name=values["name"],
+        image=image or values["image"],
         networks={
             one["name"]: tuple(one.get("aliases") or ())
-            for one in outputs.get("networksAdvanced") or []
+            for one in values.get("networksAdvanced") or []
         },
         ports=frozenset(
             Port(one.get("ip", ""), one["external"], one["internal"], one.get("protocol", "tcp"))
-            for one in outputs.get("ports") or []
+            for one in values.get("ports") or []
         ),
     )

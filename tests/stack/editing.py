@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 from loadbalancer.engine.wait import Wait
-from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.process import ROUTE_FOLDER
 from tests.stack.deployment import Deployment
 
@@ -29,7 +29,7 @@ def edit_by_hand(stack: Deployment, text: str) -> None:
         entry.size = len(text.encode())
         archive.addfile(entry, io.BytesIO(text.encode()))
     nginx = stack.nginx()
-    running = RunningRoute(nginx)
+    running = LiveRoute(nginx)
     old_workers = set(running.workers())
     nginx.put_archive(ROUTE_FOLDER, buffer.getvalue())
     nginx.kill("HUP")

@@ -9,7 +9,7 @@ import requests
 
 from loadbalancer.engine.wait import Wait
 from loadbalancer.names import APP
-from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.live_route import LiveRoute
 from tests.rotation import smooth_weighted
 from tests.stack.deployment import Deployment
 
@@ -31,10 +31,10 @@ def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
     own_stack.set("replicas.app2", 3)
     own_stack.up()
     nginx = own_stack.nginx()
-    assert len(RunningRoute(nginx).workers()) >= 2
+    assert len(LiveRoute(nginx).workers()) >= 2
     # The second reload finds every name resolved, so that servers stand in the order of the text.
-    declared = RunningRoute(nginx).text()
-    RunningRoute(nginx).apply(declared)
+    declared = LiveRoute(nginx).text()
+    LiveRoute(nginx).apply(declared)
 
     containers = own_stack.containers()
     addresses = {

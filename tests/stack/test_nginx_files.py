@@ -9,7 +9,7 @@ from pulumi import automation
 
 from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
-from loadbalancer.nginx.live_files import FilesError, RunningFiles
+from loadbalancer.nginx.live_files import FilesError, LiveFiles
 from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.providers import nginx_files
 from tests.stack.deployment import Deployment, changes
@@ -85,12 +85,12 @@ def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit:
 def test_what_nginx_refuses_is_told_in_its_words_and_nothing_changes(
     stack: Deployment, edit: Edit
 ) -> None:
-    before, served = stack.ids(), RunningFiles(stack.nginx()).in_force()
+    before, served = stack.ids(), LiveFiles(stack.nginx()).in_force()
     edit("nginx.conf", SIZE, "client_max_body_size much")
     with pytest.raises(automation.CommandError, match=r"invalid value in nginx.conf:\d+"):
         stack.up()
     assert stack.ids() == before
-    assert RunningFiles(stack.nginx()).in_force() == served
+    assert LiveFiles(stack.nginx()).in_force() == served
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
@@ -112,7 +112,7 @@ def test_what_nginx_refuses_is_told_in_its_words_and_nothing_changes(
 def test_what_fails_leaves_the_old_files_serving(
     shared_stack: Deployment, name: str, old: bytes, new: bytes, message: str
 ) -> None:
-    nginx = RunningFiles(shared_stack.nginx(), Wait(timeout=5))
+    nginx = LiveFiles(shared_stack.nginx(), Wait(timeout=5))
     served = nginx.in_force()
     files = nginx_files.read(shared_stack.folder / "nginx")
     assert old in files[name]
@@ -124,14 +124,14 @@ def test_what_fails_leaves_the_old_files_serving(
 
 
 def test_a_file_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
-    declared = RunningFiles(stack.nginx()).in_force()
+    declared = LiveFiles(stack.nginx()).in_force()
     inside(stack, "sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf", user="0")
     inside(stack, "rm", f"{CURRENT}/admin/page.js", user="0")
     assert operations(stack.stack.refresh()) == {"update": 1}
     with pytest.raises(automation.CommandError, match="changes were"):
         stack.expect_no_changes()
     assert operations(stack.up()) == {"update": 1}
-    assert RunningFiles(stack.nginx()).in_force() == declared
+    assert LiveFiles(stack.nginx()).in_force() == declared
 
 
 def test_what_nginx_has_not_read_is_seen_and_mended(stack: Deployment) -> None:
@@ -147,8 +147,8 @@ def test_what_nginx_has_not_read_is_seen_and_mended(stack: Deployment) -> None:
 def test_an_nginx_that_starts_again_serves_by_its_files(stack: Deployment, edit: Edit) -> None:
     edit("nginx.conf", SIZE, "client_max_body_size 17m")
     stack.up()
-    expected = RunningFiles(stack.nginx()).in_force()
+    expected = LiveFiles(stack.nginx()).in_force()
     stack.nginx().restart()
     wait_until_answered(stack, forgives=(requests.RequestException,))
-    assert RunningFiles(stack.nginx()).in_force() == expected
+    assert LiveFiles(stack.nginx()).in_force() == expected
     assert stack.shares(10) == {"app1": 6, "app2": 4}

@@ -3,13 +3,13 @@
 import pytest
 from pulumi import automation
 
-from loadbalancer.nginx.live_route import RouteError, RunningRoute
+from loadbalancer.nginx.live_route import RouteError, LiveRoute
 from tests.stack.deployment import Deployment, changes
 from tests.stack.editing import edit_by_hand
 
 
 def test_a_route_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
-    declared = RunningRoute(stack.nginx()).text()
+    declared = LiveRoute(stack.nginx()).text()
     edit_by_hand(stack, declared.replace("weight=3", "weight=1").replace("weight=2", "weight=1"))
     refreshed = stack.stack.refresh()
     assert changes(refreshed)["update"] == 1
@@ -17,7 +17,7 @@ def test_a_route_edited_by_hand_is_seen_and_mended(stack: Deployment) -> None:
         stack.expect_no_changes()
     mended = stack.up()
     assert changes(mended)["update"] == 1
-    assert RunningRoute(stack.nginx()).text() == declared
+    assert LiveRoute(stack.nginx()).text() == declared
     assert stack.shares(100) == {"app1": 60, "app2": 40}
 
 
@@ -38,7 +38,7 @@ def test_a_refresh_finds_nothing_where_nothing_changed(shared_stack: Deployment)
 def test_a_route_that_nginx_refuses_leaves_the_old_one(
     stack: Deployment, good: str, bad: str, message: str
 ) -> None:
-    nginx = RunningRoute(stack.nginx())
+    nginx = LiveRoute(stack.nginx())
     before = nginx.text()
     with pytest.raises(RouteError, match=message):
         nginx.apply(before.replace(good, bad, 1))

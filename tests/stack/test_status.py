@@ -16,7 +16,7 @@ from loadbalancer import engine, names
 from loadbalancer.drift import status
 from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
-from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.process import CURRENT
 from tests.stack.deployment import Deployment
 from tests.stack.editing import edit_by_hand
@@ -148,7 +148,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
         containers[paused].pause()
         client.networks.get(network).disconnect(containers[alone])
         client.images.remove(tag, force=True)
-        route = RunningRoute(stack.nginx()).text()
+        route = LiveRoute(stack.nginx()).text()
         edit_by_hand(stack, route.replace("weight=4", "weight=1"))
         edit = ["sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf"]
         assert exec.run(stack.nginx(), edit, user="0") == (0, "")

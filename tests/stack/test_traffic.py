@@ -3,7 +3,7 @@
 import pytest
 from pulumi import automation
 
-from loadbalancer.nginx.live_route import RunningRoute
+from loadbalancer.nginx.live_route import LiveRoute
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 
@@ -12,7 +12,7 @@ APP2 = "Salam alikom, this is App2 :) "
 
 
 def test_sixty_and_forty_of_a_hundred(shared_stack: Deployment) -> None:
-    nginx = RunningRoute(shared_stack.nginx())
+    nginx = LiveRoute(shared_stack.nginx())
     nginx.apply(nginx.text())  # a rotation that starts anew
     answers = shared_stack.answers(100)
     assert (answers.count(APP1), answers.count(APP2)) == (60, 40)
