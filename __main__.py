@@ -1,4 +1,4 @@
-"""The stack: settings, network, backends, proxy, route, outputs."""
+"""The stack: settings, ports, network, backends, proxy, files, route, outputs."""
 
 from pathlib import Path
 
@@ -7,48 +7,36 @@ import pulumi
 from loadbalancer import names
 from loadbalancer.config.model import ADMIN_BIND
 from loadbalancer.nginx import shares
-from loadbalancer.providers import port
 from loadbalancer.providers.nginx_files import NginxFiles
-from loadbalancer.providers.route import Route, route_config
-from loadbalancer.resources import backend, network, outputs, stack
+from loadbalancer.resources import backend, network, outputs, ports, route, stack
 from loadbalancer.resources.proxy import Proxy, ProxyArgs
 
-this = stack.current(Path())
-settings = this.settings
+# The stack's name, checked settings and apps.
+this_stack = stack.current(Path())
+settings = this_stack.settings
 
 # Ports of the host; 0 in the config means one that is free.
-public_port = port.chosen("port", settings.port, settings.bind)
-admin_port = port.chosen("adminPort", settings.admin_port, ADMIN_BIND)
-direct_ports = {
-    app: port.chosen(f"directPorts.{app}", number, settings.bind)
-    for app, number in settings.direct_ports.items()
-}
+host_ports = ports.declare(this_stack)
 
-# A network of the stack's own, in which everything is.
-here = network.declare(this)
+# A network that nothing of any other stack is in.
+stack_network = network.declare(this_stack)
 
-# One backend an app, each listening on a port of its own.
-ports = names.listening_ports(this.apps)
-backends = backend.declare(this.apps, here, ports, direct_ports)
+# One backend an app, each listening on a port of its own inside the network.
+listening_ports = names.listening_ports(this_stack.apps)
+backends = backend.declare(this_stack.apps, stack_network, listening_ports, host_ports.direct)
 
-# The only thing that users reach; its admin port shows the split to those on this host.
-proxy = Proxy("nginx", ProxyArgs(Path("nginx"), here, public_port, admin_port))
+# nginx, which users reach; its admin port has the live page and the metrics, for this host only.
+proxy = Proxy("nginx", ProxyArgs(Path("nginx"), stack_network, host_ports))
 
-# What nginx does with a request: changes in place, as the route does.
+# nginx.conf, njs modules and the live page; they change in the running nginx.
 files = NginxFiles("nginx", container=proxy.container, path=Path("nginx"))
 
-# Who gets which share.
-Route(
-    "route",
-    container=proxy.container,
-    config=route_config(settings.weights, ports, backends),
-    settle=settings.settle,
-    opts=pulumi.ResourceOptions(depends_on=[files]),
-)
+# The share of requests that each server gets; it changes in the running nginx.
+route.declare(this_stack, proxy, files, backends, listening_ports)
 
-pulumi.export("url", outputs.url(settings.bind, public_port))
-pulumi.export("adminUrl", outputs.url(ADMIN_BIND, admin_port))
+pulumi.export("url", outputs.url(settings.bind, host_ports.public))
+pulumi.export("adminUrl", outputs.url(ADMIN_BIND, host_ports.admin))
 pulumi.export("weights", settings.weights)
 pulumi.export("percentages", shares.percentages(settings.weights))
-pulumi.export("directUrls", outputs.direct_urls(settings.bind, direct_ports))
+pulumi.export("directUrls", outputs.direct_urls(settings.bind, host_ports.direct))
 pulumi.export("containers", outputs.containers(proxy, backends))

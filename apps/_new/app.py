@@ -1,4 +1,4 @@
-"""NAME: what `make app` starts an app with."""
+"""NAME: an app as `./lb app new` creates it."""
 
 from flask import Flask
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from loadbalancer.config import units
 from loadbalancer.config.fix_commands import FixCommands, set_to
-from loadbalancer.config.model import DEFAULT_STEPS, PLANS, RolloutSettings, Settings
+from loadbalancer.config.model import ADMIN_BIND, DEFAULT_STEPS, PLANS, RolloutSettings, Settings
 from loadbalancer.config.problems import Problem
 
 LONG_CYCLE = 1000
@@ -65,6 +65,14 @@ def host_ports(settings: Settings) -> dict[str, int]:
     direct = {f"apps.{app}.directPort": one.direct_port for app, one in settings.apps.items()}
     ports |= {path: port for path, port in sorted(direct.items()) if port is not None}
     return {path: port for path, port in ports.items() if port}
+
+
+def host_addresses(settings: Settings) -> dict[int, str]:
+    """Return the address of the host on which each configured port is published."""
+    return {
+        port: str(ADMIN_BIND if path == "adminPort" else settings.bind)
+        for path, port in host_ports(settings).items()
+    }
 
 
 def ports_in_use(settings: Settings, in_use: Mapping[int, str]) -> Iterator[Problem]:

@@ -115,7 +115,9 @@ class _Loader:
 
     def _check_app_names(self, path: str, named: object) -> None:
         """Refuse and drop the values of apps that do not exist."""
-        for app in list(named) if isinstance(named, dict) else ():
+        if not isinstance(named, dict):
+            return
+        for app in list(named):
             if not APP_NAME.fullmatch(app):
                 reason = "belongs to a name that is not a DNS label of at most 30 small letters, "
                 reason += "digits and hyphens that starts with a letter"

@@ -45,12 +45,12 @@ class BaseImages(Model):
     """Keys of `baseImages`."""
 
     python: ImageName = Field(
-        "python:3.14-slim",
+        default="python:3.14-slim",
         description="Image that the images of the apps are built on.",
         examples=["python:3.14-slim"],
     )
     nginx: ImageName = Field(
-        "nginx:1.30",
+        default="nginx:1.30",
         description="Image that the image of the proxy is built on.",
         examples=["nginx:1.30"],
     )
@@ -60,10 +60,10 @@ class Limits(Model):
     """Keys of `limits` and `apps.<name>.limits`."""
 
     memory: Memory = Field(
-        256, description="Memory of one container, in MiB, 32 to 1048576.", examples=["256"]
+        default=256, description="Memory of one container, in MiB, 32 to 1048576.", examples=["256"]
     )
     cpus: Processors = Field(
-        1.0, description="Processors of one container, 0.01 to 1024.", examples=["1"]
+        default=1.0, description="Processors of one container, 0.01 to 1024.", examples=["1"]
     )
 
 
@@ -92,7 +92,7 @@ class AppSettings(Model):
     replicas: Replicas = 1
     limits: AppLimits = Limits()
     direct_port: Port | None = Field(
-        None,
+        default=None,
         description="Port of the host that leads to the app's one container, past nginx; 0 takes "
         "a free one and keeps it.",
         examples=["5001"],
@@ -112,65 +112,65 @@ class RolloutSettings(Model):
         json_schema_extra={"item": "1"},
     )
     steps: Steps | None = Field(
-        None,
+        default=None,
         description="Plan: the percentage of the way after each step. This is the plan if none is "
         f"set, with {DEFAULT_STEPS}.",
         examples=["5,10,25,50,100"],
     )
     linear: Linear | None = Field(
-        None,
+        default=None,
         description="Plan: equal steps, each of this percentage and duration.",
         examples=["10%/60s"],
     )
     canary: Canary | None = Field(
-        None,
+        default=None,
         description="Plan: one step of this percentage and duration, then 100 %.",
         examples=["5%/10min"],
     )
-    at_once: Flag = Field(False, description="Plan: one step to 100 %.", examples=["true"])
+    at_once: Flag = Field(default=False, description="Plan: one step to 100 %.", examples=["true"])
     step_time: Duration = Field(
-        "30s",
+        default="30s",
         description="Duration of a step for which the plan has none.",
         examples=["30s"],
     )
     interval: Duration = Field(
-        "5s", description="Time between two checks of a step.", examples=["5s"]
+        default="5s", description="Time between two checks of a step.", examples=["5s"]
     )
     max_error_rate: Percentage = Field(
-        "1%",
+        default="1%",
         description="Highest rate of failed requests, and of failed attempts, of a healthy step.",
         examples=["1%"],
     )
     max_p99: Duration = Field(
-        "500ms",
+        default="500ms",
         description="Longest 99th percentile of the request durations of a healthy step.",
         examples=["500ms"],
     )
     min_samples: Annotated[int, whole_number(1, 1_000_000)] = Field(
-        100, description="Requests that a check needs for a verdict.", examples=["100"]
+        default=100, description="Requests that a check needs for a verdict.", examples=["100"]
     )
     failure_limit: Annotated[int, whole_number(1, 1000)] = Field(
-        3,
+        default=3,
         description="Failed checks in a row after which the rollout rolls back.",
         examples=["3"],
     )
     deadline: Duration = Field(
-        "10min",
+        default="10min",
         description="Time beyond its duration after which a step without a verdict rolls back.",
         examples=["10min"],
     )
     compare: Flag = Field(
-        False,
+        default=False,
         description="Also compare the apps that gain share with the others in the same window.",
         examples=["true"],
     )
     confirm: StepNumbers | None = Field(
-        None,
+        default=None,
         description="Steps that wait for a confirmation: numbers from 1, or `all`.",
         examples=["1,3"],
     )
     hook: Annotated[str, Field(max_length=4096)] | None = Field(
-        None,
+        default=None,
         description="Command that runs before and after each step; an exit code other than 0 "
         "rolls back.",
         examples=["./check.sh"],
@@ -181,7 +181,7 @@ class Settings(Model):
     """The keys of a stack's configuration."""
 
     weights: Annotated[dict[str, Weight], BeforeValidator(read_pairs)] = Field(
-        DEFAULT_WEIGHTS,
+        default=DEFAULT_WEIGHTS,
         description="Weight of each app, relative to the others, 0 to 1000; 0 runs the app but "
         "sends it nothing. Set weights are merged over the default.",
         examples=["app1=6,app2=4"],
@@ -198,40 +198,40 @@ class Settings(Model):
         examples=["""'{"app1":{"replicas":2}}'"""],
     )
     port: Port = Field(
-        8080,
+        default=8080,
         description="Port of the host on which nginx answers; 0 takes a free one and keeps it.",
         examples=["8080"],
     )
     bind: IPvAnyAddress = Field(
-        IPv4Address("127.0.0.1"),
+        default=IPv4Address("127.0.0.1"),
         description="Address of the host on which ports are published; `0.0.0.0` for all.",
         examples=["127.0.0.1"],
     )
     admin_port: Port = Field(
-        9113,
+        default=9113,
         description="Port of the host, on 127.0.0.1 only, with the live page and the metrics; 0 "
         "takes a free one and keeps it.",
         examples=["9113"],
     )
     base_images: Annotated[BaseImages, BeforeValidator(read_pairs)] = Field(
-        BaseImages(),
+        default=BaseImages(),
         description="Images that the stack's own images are built on.",
         examples=["python=python:3.14-slim,nginx=nginx:1.30"],
     )
     drain: Annotated[int, whole_number(1, 3600)] = Field(
-        30,
+        default=30,
         description="Seconds that requests in flight get to finish when their container stops, 1 "
         "to 3600.",
         examples=["30"],
     )
     settle: Annotated[int, whole_number(0, 3600)] = Field(
-        10,
+        default=10,
         description="Seconds that a new container must stay healthy before it gets requests, 0 to "
         "3600.",
         examples=["10"],
     )
     rollout: Annotated[RolloutSettings, BeforeValidator(read_json)] = Field(
-        RolloutSettings(),
+        default=RolloutSettings(),
         description="Target, plan and limits of `./lb rollout start`: an object (`--path "
         "rollout.maxP99 300ms`) or JSON.",
         examples=["""'{"steps":"5,10,25,50,100"}'"""],

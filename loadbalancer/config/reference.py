@@ -3,15 +3,13 @@
 `python -m loadbalancer.config.reference` prints the tables.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from loadbalancer.config.model import AppSettings, Settings
-
+from loadbalancer.config.model import Settings
 
 
 def field(path: str) -> FieldInfo | None:

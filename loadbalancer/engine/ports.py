@@ -1,71 +1,44 @@
-"""What must be true of the host before anything is declared; only looks, never changes."""
+"""Ports of the host: published by containers, or used by another program. Reads only."""
 
 import errno
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from docker import DockerClient
-from docker.models.containers import Container
-
-from loadbalancer.config.fix_commands import set_to
-from loadbalancer.config.model import ADMIN_BIND, Settings
-from loadbalancer.config.problems import Problem
-from loadbalancer.names import PROJECT, STACK
+from loadbalancer import engine
+from loadbalancer.engine import container
+from loadbalancer.engine.client import Client
 
 
-def taken_ports(
-    client: DockerClient, settings: Settings, project: str, stack: str, *, local: bool
-) -> list[Problem]:
-    """Find the configured ports that somebody else holds already.
+def in_use(client: Client, addresses: Mapping[int, str], own: Mapping[str, str]) -> dict[int, str]:
+    """Find which ports something else than a stack's own containers uses.
+
+    Other programs are only found where the engine publishes ports on this machine.
 
     Args:
-        client: the engine that the stack's containers run in.
-        settings: the stack's configuration.
-        project: the stack's project; ports that its own containers publish are its own.
-        stack: the stack's name.
-        local: whether the engine publishes on this machine, where other programs can be seen too.
+        client: the engine that the containers run in.
+        addresses: address of the host for each port.
+        own: labels of the stack, whose containers' ports are not reported; empty for no stack.
+
+    Returns:
+        What uses a port, such as `container web` or `another program`, by port.
     """
-    own: set[int] = set()
-    others: dict[int, str] = {}
-    for container in client.containers.list(ignore_removed=True):
-        labels = container.labels
-        if labels.get(PROJECT) == project and labels.get(STACK) == stack:
-            own.update(published(container))
+    used: dict[int, str] = {}
+    published_by_own: set[int] = set()
+    for one in container.find(client):
+        ports = {port.external for port in one.ports}
+        if own and own.items() <= one.labels.items():
+            published_by_own |= ports
         else:
-            others.update({port: f"container {container.name}" for port in published(container)})
-    wanted = {"port": settings.port, "adminPort": settings.admin_port}
-    wanted |= {f"directPorts.{app}": port for app, port in settings.direct_ports.items()}
-    wanted = {key: port for key, port in wanted.items() if port}
-    if local:
-        binds = {settings.admin_port: str(ADMIN_BIND)}
-        for port in set(wanted.values()) - own - others.keys():
-            if is_bound(binds.get(port, str(settings.bind)), port):
-                others[port] = "another program"
-    return list(_problems(wanted, own, others))
-
-
-def _problems(
-    wanted: Mapping[str, int], own: set[int], others: Mapping[int, str]
-) -> Iterator[Problem]:
-    for key, port in wanted.items():
-        if port in others and port not in own:
-            reason = f"is taken on this host by {others[port]}"
-            remedy = f"Free it, or take another: {set_to(key, _next_to(port))}"
-            yield Problem(key, port, reason, remedy)
-
-
-def _next_to(port: int) -> int:
-    return port + 1 if port < 65535 else port - 1  # noqa: PLR2004 - the last port
-
-
-def published(container: Container) -> set[int]:
-    """Find the ports of the host that lead to a container."""
-    bindings = (container.attrs["NetworkSettings"].get("Ports") or {}).values()
-    return {int(binding["HostPort"]) for group in bindings for binding in group or ()}
+            used.update(dict.fromkeys(ports, f"container {one.name}"))
+    if engine.remote_host() is None:
+        for port in addresses.keys() - published_by_own - used.keys():
+            if is_bound(addresses[port], port):
+                used[port] = "another program"
+    return {port: used[port] for port in addresses if port in used and port not in published_by_own}
 
 
 def is_bound(address: str, port: int) -> bool:
-    """Tell whether a program of this machine holds a port."""
+    """Tell whether a program of this machine listens on a port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As Docker does it: connections that have ended do not hold a port, a listener does.

@@ -9,7 +9,7 @@ import pulumi_docker as docker
 from loadbalancer.config.apps import AppFolder
 from loadbalancer.names import APP
 from loadbalancer.resources import container, image
-from loadbalancer.resources.network import Place
+from loadbalancer.resources.network import StackNetwork
 
 USER = "10001:10001"
 _PERIOD = 100_000
@@ -18,16 +18,19 @@ _PERIOD = 100_000
 
 @dataclass(frozen=True)
 class BackendArgs:
-    """What a backend is made of: its app, the port it listens on, and one of the host if any."""
+    """What a backend is made of.
+
+    `port` is the one that the app listens on, `direct_port` one of the host that leads there.
+    """
 
     app: AppFolder
-    place: Place
+    network: StackNetwork
     port: int
     direct_port: pulumi.Input[int] | None
 
 
 class Backend(pulumi.ComponentResource):
-    """What answers for one app: its containers' names, and the servers nginx finds them by."""
+    """The containers of one app, by name, and the servers by which nginx finds them."""
 
     containers: pulumi.Output[list[str]]
     servers: pulumi.Output[list[str]]
@@ -37,20 +40,21 @@ class Backend(pulumi.ComponentResource):
     ) -> None:
         super().__init__("loadbalancer:index:Backend", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        place, settings = args.place, args.place.settings
-        labels = {**place.labels, APP: args.app.name}
-        parameters = {"PYTHON_IMAGE": settings.base_images.python, "APP": args.app.name}
+        network, settings = args.network, args.network.settings
+        app = settings.app(args.app.name)
+        labels = {**network.labels, APP: args.app.name}
         built = image.build(
             name,
-            repository=pulumi.Output.concat(place.network.name, "/apps/", args.app.name),
+            repository=pulumi.Output.concat(network.name, "/apps/", args.app.name),
             context=args.app.context,
             content=args.app.content,
-            parameters=parameters,
+            parameters={"PYTHON_IMAGE": settings.base_images.python, "APP": args.app.name},
             labels=labels,
             opts=child,
         )
-        # With a port of the host an app cannot run twice: its one container keeps its name in the
-        # network, and the next app is not touched before the new container is healthy.
+        # Two containers cannot share a port of the host. So an app that has one runs alone: its
+        # one container keeps its name in the network, and the next app is not changed before the
+        # new container is healthy.
         alone = args.direct_port is not None
         published = [
             docker.ContainerPortArgs(internal=args.port, external=port, ip=str(settings.bind))
@@ -59,12 +63,12 @@ class Backend(pulumi.ComponentResource):
         ]
         servers = [
             container.run(
-                f"{place.prefix}-{args.app.name}-{number}",
+                f"{network.prefix}-{args.app.name}-{number}",
                 image=built,
-                network=place.network,
+                network=network.name,
                 labels=labels,
                 probe=args.app.probe,
-                # The app ends by itself when the time is up; Docker's own end comes after that.
+                # The app ends by itself after `drain` seconds; Docker kills it only after that.
                 grace=settings.drain + 5,
                 published=published,
                 aliases=[args.app.name] if alone else None,
@@ -77,14 +81,14 @@ class Backend(pulumi.ComponentResource):
                     f"GRACE_SECONDS={settings.drain}",
                     f"PORT={args.port}",
                 ],
-                memory=settings.limits.memory,
+                memory=app.limits.memory,
                 # Without an equal limit of memory and swap every preview shows a change.
-                memory_swap=settings.limits.memory,
-                # `cpus` is read back in another form than it was given in, which shows as a change.
+                memory_swap=app.limits.memory,
+                # `cpus` is read back in another form than it was given, which shows as a change.
                 cpu_period=_PERIOD,
-                cpu_quota=round(settings.limits.cpus * _PERIOD),
+                cpu_quota=round(app.limits.cpus * _PERIOD),
             )
-            for number in range(1, settings.replicas[args.app.name] + 1)
+            for number in range(1, app.replicas + 1)
         ]
         self.containers = pulumi.Output.all(*(server.name for server in servers))
         self.servers = pulumi.Output.from_input([args.app.name]) if alone else self.containers
@@ -93,22 +97,22 @@ class Backend(pulumi.ComponentResource):
 
 def declare(
     apps: Mapping[str, AppFolder],
-    place: Place,
+    network: StackNetwork,
     ports: Mapping[str, int],
     direct_ports: Mapping[str, pulumi.Input[int]],
 ) -> dict[str, Backend]:
-    """Declare the backend of each app; those with a port of the host follow one another.
+    """Declare the backend of each app; those with a port of the host change one after another.
 
     Args:
         apps: the folder of each app.
-        place: where the containers go.
+        network: the network of the containers.
         ports: port on which each app listens.
         direct_ports: port of the host of each app that has one.
     """
     backends: dict[str, Backend] = {}
     alone: list[pulumi.Resource] = []
     for app, folder in apps.items():
-        args = BackendArgs(folder, place, ports[app], direct_ports.get(app))
+        args = BackendArgs(folder, network, ports[app], direct_ports.get(app))
         after = list(alone) if app in direct_ports else []
         backends[app] = Backend(app, args, pulumi.ResourceOptions(depends_on=after))
         if app in direct_ports:

@@ -1,4 +1,4 @@
-"""What every container of a stack has in common: few rights, limits, a healthcheck, labels."""
+"""The options that every container of a stack has: few rights, a healthcheck, labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,45 +6,43 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
-from loadbalancer.resources.healthcheck import TIMEOUT, patient
+from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 
 
 def run(
     name: str,
     *,
     image: pulumi.Input[str],
-    network: docker.Network,
+    network: pulumi.Input[str],
     labels: Mapping[str, pulumi.Input[str]],
     probe: Sequence[str] | None,
     grace: int,
     published: Sequence[docker.ContainerPortArgs] = (),
     aliases: Sequence[str] | None = None,
     opts: pulumi.ResourceOptions,
-    **settings: Any,
+    **options: Any,
 ) -> docker.Container:
-    """Declare a container. Whether it is healthy is seen before it gets requests, by the route.
+    """Declare a container; the route waits until it is healthy before it sends requests there.
 
     It is replaced new before old, unless it has a port of the host, which two cannot share.
 
     Args:
         name: the resource's name; the container's own gets a suffix that is never used again.
         image: ID of the image to run.
-        network: network to join; others find the container there by its name.
+        network: name of the network to join; others find the container there by its name.
         labels: labels of the container.
-        probe: command that succeeds when the container is well; None leaves the healthcheck to
+        probe: command that succeeds when the container is healthy; None leaves the healthcheck to
             the image.
-        grace: seconds from SIGTERM to SIGKILL when the container goes.
+        grace: seconds from SIGTERM to SIGKILL when the container is stopped.
         published: ports of the host that lead to the container.
         aliases: further names by which others find the container in the network.
         opts: Pulumi's options.
-        settings: further arguments of docker.Container.
+        options: further arguments of docker.Container.
     """
     return docker.Container(
         name,
         image=image,
-        networks_advanced=[
-            docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=aliases)
-        ],
+        networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=network, aliases=aliases)],
         labels=[docker.ContainerLabelArgs(label=key, value=labels[key]) for key in sorted(labels)],
         ports=list(published) or None,
         read_only=True,
@@ -55,7 +53,7 @@ def run(
         restart="unless-stopped",
         must_run=True,
         healthcheck=docker.ContainerHealthcheckArgs(
-            tests=patient(probe),
+            tests=healthcheck_command(probe),
             interval="1s",
             timeout=TIMEOUT,
             retries=5,
@@ -73,5 +71,5 @@ def run(
                 replace_on_changes=["healthcheck", "#initerror"],
             ),
         ),
-        **settings,
+        **options,
     )

@@ -1,4 +1,4 @@
-"""The healthcheck of a container: often at the start, cheap afterwards, quick to see a fault."""
+"""The healthcheck of a container: frequent at the start, cheap afterwards, quick to fail."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,17 @@ exit 1
 """
 
 TIMEOUT = "20s"
-"""How long Docker has to wait for one run: ten seconds, and what the last question takes."""
+"""How long Docker waits for one run: ten seconds, and the time that the last command takes."""
 
 
-def patient(command: Sequence[str]) -> list[str]:
-    """Write a healthcheck that runs a command until it first succeeds, then again and again.
+def healthcheck_command(command: Sequence[str]) -> list[str]:
+    """Wrap a command in a healthcheck that starts few processes of Docker's.
 
     Docker starts a healthcheck as often when a container is healthy as before, and each start
     takes some 50 ms of a processor. So once the command has succeeded, one start runs it each
     second for ten seconds, and ends at the first failure. `benchmarks/idle.py` measures it.
 
     Args:
-        command: succeeds within 5 s when the container is well.
+        command: succeeds within 5 s when the container is healthy.
     """
     return ["CMD", "sh", "-c", _SCRIPT, "probe", *command]

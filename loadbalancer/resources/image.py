@@ -1,4 +1,4 @@
-"""A folder's content as an image, tagged with the content's hash."""
+"""Image: built from a folder, tagged with the hash of its content."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ def content_hash(paths: Iterable[Path], parameters: Mapping[str, str]) -> str:
     """Hash files and folders by their names, modes and bytes, with the build's parameters.
 
     Returns:
-        12 hexadecimal digits; the same wherever the project's folder stands.
+        12 hexadecimal digits; the same wherever the project's folder is.
     """
     digest = hashlib.sha256()
     for path in paths:
@@ -46,7 +46,7 @@ def build(
         repository: the image's name without its tag; the stack's own, since an image is deleted
             by name.
         context: folder that the Dockerfile's COPY sees.
-        content: what of it makes another image when it changes.
+        content: files and folders of it that the image depends on.
         parameters: build arguments.
         labels: labels of the image.
         opts: Pulumi's options.
@@ -63,7 +63,7 @@ def build(
         ),
         keep_locally=True,
         opts=pulumi.ResourceOptions.merge(
-            # The provider would replace old before new, and with it every container that runs it.
+            # The provider's default replaces old before new, and with it every container.
             pulumi.ResourceOptions(delete_before_replace=False),
             opts,
         ),

@@ -1,4 +1,4 @@
-"""Place: where a stack's containers are, and what they have in common."""
+"""StackNetwork: the network of a stack, and what everything in it has in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from loadbalancer.resources.stack import Stack
 
 
 @dataclass(frozen=True)
-class Place:
-    """The stack's network, the labels and the start of the name of everything in it."""
+class StackNetwork:
+    """A stack's network, its settings, and the labels and name prefix of everything in it.
 
+    `name` is unique among all networks there have ever been on the host, so that labels and images
+    that carry it belong to this stack alone.
+    """
+
+    name: pulumi.Output[str]
     settings: Settings
-    network: docker.Network
     labels: Mapping[str, pulumi.Input[str]]
     prefix: str
 
 
-def declare(stack: Stack) -> Place:
-    """Declare a stack's network.
-
-    The network's name is different for every network there ever is: labels and images that carry
-    it are told from those of any other stack.
-    """
+def declare(stack: Stack) -> StackNetwork:
+    """Declare the network of a stack."""
     network = docker.Network(
         stack.prefix,
         labels=[docker.NetworkLabelArgs(label=k, value=v) for k, v in stack.labels.items()],
     )
     labels: dict[str, pulumi.Input[str]] = {**stack.labels, names.NETWORK: network.name}
-    return Place(stack.settings, network, labels, stack.prefix)
+    return StackNetwork(network.name, stack.settings, labels, stack.prefix)

@@ -1,4 +1,4 @@
-"""What a stack tells about itself: the outputs that tests and people read."""
+"""The outputs of a stack: addresses and names of containers."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
@@ -11,7 +11,7 @@ from loadbalancer.resources.proxy import Proxy
 
 
 def url(bind: IPv4Address | IPv6Address, port: pulumi.Input[int]) -> pulumi.Output[str]:
-    """Address under which a published port is reached from here."""
+    """Return the address at which a published port is reached from this machine."""
     host = str(bind)
     if bind.is_unspecified or (bind.is_loopback and engine.remote_host()):
         host = engine.remote_host() or "127.0.0.1"
@@ -22,11 +22,11 @@ def url(bind: IPv4Address | IPv6Address, port: pulumi.Input[int]) -> pulumi.Outp
 def direct_urls(
     bind: IPv4Address | IPv6Address, ports: Mapping[str, pulumi.Input[int]]
 ) -> dict[str, pulumi.Output[str]]:
-    """Addresses of the apps that have a port of the host of their own."""
+    """Return the addresses of the apps that have a port of the host."""
     return {app: url(bind, port) for app, port in ports.items()}
 
 
 def containers(proxy: Proxy, backends: Mapping[str, Backend]) -> pulumi.Output[dict[str, object]]:
-    """Names of the containers: nginx's, and a list for each app."""
+    """Return the names of the containers: nginx's, and a list for each app."""
     apps = {app: backend.containers for app, backend in backends.items()}
     return pulumi.Output.all(nginx=proxy.server, apps=pulumi.Output.all(**apps))

@@ -10,7 +10,8 @@ from loadbalancer.config.model import ADMIN_BIND
 from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.providers.nginx_files import IMAGE
 from loadbalancer.resources import container, image
-from loadbalancer.resources.network import Place
+from loadbalancer.resources.network import StackNetwork
+from loadbalancer.resources.ports import HostPorts
 
 LISTENING_PORT, ADMIN_PORT = 8080, 9113
 PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")
@@ -18,16 +19,15 @@ PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.
 
 @dataclass(frozen=True)
 class ProxyArgs:
-    """What the proxy is made of: the folder it is built from, and its ports of the host."""
+    """What the proxy is made of: the folder that it is built from, and its ports of the host."""
 
     folder: Path
-    place: Place
-    port: pulumi.Input[int]
-    admin_port: pulumi.Input[int]
+    network: StackNetwork
+    ports: HostPorts
 
 
 class Proxy(pulumi.ComponentResource):
-    """The nginx that users reach; `container` is its ID, `server` its container's name."""
+    """The nginx that users reach; `container` is the ID of its container, `server` the name."""
 
     container: pulumi.Output[str]
     server: pulumi.Output[str]
@@ -37,35 +37,35 @@ class Proxy(pulumi.ComponentResource):
     ) -> None:
         super().__init__("loadbalancer:index:Proxy", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        place, settings = args.place, args.place.settings
+        network, settings = args.network, args.network.settings
         built = image.build(
             name,
-            repository=pulumi.Output.concat(place.network.name, "/", name),
+            repository=pulumi.Output.concat(network.name, "/", name),
             context=args.folder,
             content=[args.folder / part for part in IMAGE],
             parameters={"NGINX_IMAGE": settings.base_images.nginx},
-            labels=place.labels,
+            labels=network.labels,
             opts=child,
         )
-        # They outlive the container: an nginx that is replaced starts with the last ones.
-        labels = [docker.VolumeLabelArgs(label=k, value=v) for k, v in place.labels.items()]
+        # Volumes outlive the container: a new nginx starts with the last files and route.
+        labels = [docker.VolumeLabelArgs(label=k, value=v) for k, v in network.labels.items()]
         volumes = {
-            path: docker.Volume(f"{place.prefix}-{kind}", labels=labels, opts=child)
+            path: docker.Volume(f"{network.prefix}-{kind}", labels=labels, opts=child)
             for kind, path in (("files", FILES_FOLDER), ("route", ROUTE_FOLDER))
         }
         running = container.run(
-            f"{place.prefix}-{name}",
+            f"{network.prefix}-{name}",
             image=built,
-            network=place.network,
-            labels=place.labels,
+            network=network.name,
+            labels=network.labels,
             probe=PROBE,
             grace=settings.drain,
             published=[
                 docker.ContainerPortArgs(
-                    internal=LISTENING_PORT, external=args.port, ip=str(settings.bind)
+                    internal=LISTENING_PORT, external=args.ports.public, ip=str(settings.bind)
                 ),
                 docker.ContainerPortArgs(
-                    internal=ADMIN_PORT, external=args.admin_port, ip=str(ADMIN_BIND)
+                    internal=ADMIN_PORT, external=args.ports.admin, ip=str(ADMIN_BIND)
                 ),
             ],
             opts=child,

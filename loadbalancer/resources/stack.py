@@ -1,4 +1,4 @@
-"""The stack that Pulumi runs this program for: its identity, checked settings and apps."""
+"""Stack: what Pulumi runs this program for, with checked settings and apps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import pulumi
-from docker.errors import DockerException
 from pulumi.runtime.config import get_config_env
 
 from loadbalancer import engine, names
@@ -15,9 +14,10 @@ from loadbalancer.config.apps import AppFolder
 from loadbalancer.config.model import Settings
 from loadbalancer.config.problems import ConfigError
 from loadbalancer.engine import ports
+from loadbalancer.nginx import shares
 
 _ALREADY_SHOWN = 32
-"""Exit code by which Pulumi knows that a program has told its error itself."""
+"""Exit code by which Pulumi knows that the program has reported its error itself."""
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,41 @@ def current(root: Path) -> Stack:
         root: the project's folder.
 
     Raises:
-        SystemExit: after every fault of the configuration and the host has been shown by Pulumi,
-            before it has declared or changed anything.
+        SystemExit: after Pulumi has shown every problem of the configuration and of the host's
+            ports, before anything is declared or changed.
     """
     project, name = pulumi.get_project(), pulumi.get_stack()
     folders = apps.find(root / "apps")
     try:
-        checked = load.load(_config(project), folders)
-        problems = ports.taken_ports(
-            engine.connect(), checked, project, name, local=engine.remote_host() is None
-        )
-        if problems:
-            raise ConfigError(problems)
+        settings = load.load(_config(project), folders)
+        _check_ports(settings, names.labels(project, name))
     except ConfigError as error:
-        _refuse(f"the configuration of stack {name} cannot be:\n{error}")
-    except DockerException as error:
-        _refuse(f"no Docker engine answers {engine.whereabouts()}: {error}. Start it: make up")
-    for advised in checks.on(checked, folders):
-        pulumi.log.info(advised)
-    return Stack(project, name, checked, {app: folders[app] for app in checked.weights})
+        _refuse(f"invalid configuration for stack {name}:\n{error}")
+    except engine.ENGINE_ERRORS as error:
+        _refuse(
+            f"no Docker engine answers {engine.location()}: {error}. "
+            f"Start it: ./lb up --stack {name}"
+        )
+    for advice in checks.advice(settings, folders, _cycle(settings)):
+        pulumi.log.info(advice)
+    return Stack(project, name, settings, {app: folders[app] for app in settings.weights})
+
+
+def _check_ports(settings: Settings, labels: Mapping[str, str]) -> None:
+    used = ports.in_use(engine.connect(), checks.host_addresses(settings), labels)
+    problems = list(checks.ports_in_use(settings, used))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _cycle(settings: Settings) -> int:
+    """Count the requests after which every share is exact."""
+    replicas = {app: settings.app(app).replicas for app in settings.weights}
+    return shares.cycle_length(shares.server_weights(settings.weights, replicas), replicas)
 
 
 def _refuse(message: str) -> NoReturn:
-    """End the program with a message, and with nothing else that Pulumi would add to it."""
+    """End the program with a message, without the traceback that Pulumi would add."""
     pulumi.log.error(message)
     raise SystemExit(_ALREADY_SHOWN)
 

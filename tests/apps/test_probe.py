@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from loadbalancer.resources.healthcheck import TIMEOUT, patient
+from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 from tests.apps.conftest import Run
 from tests.apps.containers import App
 
 # The third to the sixth question find it sick.
 ASKS = ("sh", "-c", "echo >> /tmp/asked; n=$(wc -l < /tmp/asked); [ $n -lt 3 ] || [ $n -gt 6 ]")
 WELL = ("sh", "-c", "echo >> /tmp/asked")
-CMD, *HEALTHCHECK = patient(ASKS)
-_, *WELL_CHECK = patient(WELL)
+CMD, *HEALTHCHECK = healthcheck_command(ASKS)
+_, *WELL_CHECK = healthcheck_command(WELL)
 
 
 @pytest.fixture
@@ -52,5 +52,5 @@ def test_a_failure_is_told_at_once_and_so_is_its_end(idle: App) -> None:
 
 def test_a_question_that_takes_too_long_is_a_failure(idle: App) -> None:
     # Let be, it would succeed just when Docker has waited for long enough.
-    _, *slow = patient(("sleep", TIMEOUT))
+    _, *slow = healthcheck_command(("sleep", TIMEOUT))
     assert idle.run(*slow)[0] != 0
