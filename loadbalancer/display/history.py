@@ -1,27 +1,30 @@
-"""Pulumi's history of a stack as a table that tells what happened, and as JSON; pure."""
+"""The history of a stack as a table for people, and as objects for programs."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from loadbalancer.formats import UNKNOWN, escape_control_chars
 from loadbalancer.nginx.shares import percentages
 from loadbalancer.state.history import Update, stable
-from loadbalancer.state.message import Kind
-from loadbalancer.state.message import weights as written
+from loadbalancer.state.message import Kind, format_weights
+
+if TYPE_CHECKING:  # it takes long to import, and `./lb history --json` does not need it
+    from rich.console import Console
 
 _HEADINGS = ("no.", "time", "who", "what", "weights", "shares", "result", "why")
-_STYLES = {Kind.REACHED: "green", Kind.BACK: "red"}
+_STYLES = {Kind.REACHED: "green", Kind.ROLLED_BACK: "red"}
+_UNLIMITED = 100_000
+"""Columns of a table that goes to a file or a pipe."""
 
 
-def show(updates: Sequence[Update], console: Console) -> None:
-    """Print the table, the newest last; stable updates are marked with a star.
+def show(updates: Sequence[Update], console: "Console") -> None:
+    """Print the history table, the newest update last; stable updates are marked with a star.
 
-    On a terminal long words are folded; elsewhere every row is one plain line, however long.
+    On a terminal long cells are folded; elsewhere every update is one line, however long.
     """
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     good = {update.number for update in stable(updates)}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in _HEADINGS:
@@ -32,11 +35,11 @@ def show(updates: Sequence[Update], console: Console) -> None:
         )
         table.add_row(*map(Text, _cells(update, update.number in good)), style=style)
     if not console.is_terminal:
-        unlimited = console.options.update(max_width=100_000)
+        unlimited = console.options.update(max_width=_UNLIMITED)
         console.width = console.measure(table, options=unlimited).maximum
     console.print(table)
     console.print(
-        Text("* stable: `rollback` goes to the last of these with other shares than now"),
+        Text("* stable: `./lb rollback` goes to the last of these with other shares than now"),
         soft_wrap=True,
     )
 
@@ -46,17 +49,18 @@ def _cells(update: Update, good: bool) -> tuple[str, ...]:
         f"{update.number}{'*' if good else ' '}",
         update.time.strftime("%Y-%m-%d %H:%M:%S"),
         escape_control_chars(update.who) or UNKNOWN,
-        _what(update),
-        written(update.weights) if update.weights else UNKNOWN,
+        describe(update),
+        format_weights(update.weights) if update.weights else UNKNOWN,
         _shares(update),
         update.result,
         " ".join(escape_control_chars(line) for line in update.message.text.splitlines()),
     )
 
 
-def _what(update: Update) -> str:
+def describe(update: Update) -> str:
+    """Name what an update was: Pulumi's word, or its role in a rollout."""
     kind = update.message.kind
-    if kind is Kind.BACK and not update.message.rollout:
+    if kind is Kind.ROLLED_BACK and not update.message.rollout:
         return "rollback"
     return escape_control_chars(update.what) if kind is None else f"rollout: {kind.value}"
 
@@ -69,14 +73,14 @@ def _shares(update: Update) -> str:
 
 
 def as_objects(updates: Sequence[Update]) -> list[dict[str, Any]]:
-    """Describe updates to a machine."""
+    """Describe updates to programs."""
     good = {update.number for update in stable(updates)}
     return [
         {
             "number": update.number,
             "time": update.time.isoformat(),
             "who": update.who or None,
-            "what": _what(update),
+            "what": describe(update),
             "weights": dict(update.weights) if update.weights is not None else None,
             "result": update.result,
             "stable": update.number in good,

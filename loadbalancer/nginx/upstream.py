@@ -1,6 +1,7 @@
 """The text of nginx's route: its servers, and the share that each gets."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -98,6 +99,31 @@ def split(weights: Mapping[str, int], servers: Mapping[str, Sequence[tuple[str, 
         Server(app, host, port, each[app]) for app, own in servers.items() for host, port in own
     ]
     return render(every, weights)
+
+
+def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
+    """Write the route that the program would write for other weights and the same servers.
+
+    Args:
+        text: the route in force.
+        weights: weight of each app; the servers of an app that is missing here are left out.
+
+    Returns:
+        The text; None where no server would get requests, or an app with a weight has no server.
+    """
+    names = apps(text)
+    servers: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for address in addresses(unstaged(text)):
+        host, _, port = address.rpartition(":")
+        app = names.get(port)
+        if app is None:
+            return None
+        if app in weights:
+            servers[app].append((host, int(port)))
+    found = {app: weights[app] for app in sorted(servers)}
+    if not any(found.values()) or any(weights[app] for app in weights.keys() - found.keys()):
+        return None
+    return split(found, servers)
 
 
 def _server(server: Server) -> str:

@@ -1,1 +1,1 @@
-"""Progressive rollout: from the present weights to others in watched steps, or back again."""
+"""Progressive rollout: from the present weights to a target in watched steps, or back."""

@@ -1,229 +1,336 @@
-"""The verbs of a rollout: begin one, go on with one, end one, ask one; and back without one."""
+"""The commands of a rollout: start, resume, pause, promote, abort, status, and rollback.
+
+For the command line:
+
+    rollouts = Rollouts(Project.find(folder), stack, display.rollout.Terminal(machine=as_json))
+    ending = rollouts.start({"to": "app1=0,app2=100", "max_p99": "300ms", "compare": True})
+    ending = rollouts.resume() / .pause() / .promote(full=True) / .abort(keep=True) / .status()
+    updates = history(project, stack)              # for display.history.show or as_objects
+    ending = rollback(project, stack, terminal, number)
+
+The values of `start` are those of `options.all_options()`, by their `field`. Every command returns
+an Ending, which is the exit code. It raises UsageError (exit code 2), RolloutHalted (4), and
+RolloutError, PulumiError, StackNotFoundError or ConfigError (1). Importing this module is cheap:
+what takes long to import is imported by the commands that need it.
+"""
 
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from loadbalancer.config import apps
-from loadbalancer.display.history import as_objects, show
-from loadbalancer.display.rollout import Lines, View
-from loadbalancer.rollout import backward, beginning, controller, holding, words
-from loadbalancer.rollout.asking import Person
-from loadbalancer.rollout.environment import Request, UpdateError
-from loadbalancer.rollout.errors import Ending, HeldError, RolloutError
-from loadbalancer.rollout.event import Event
-from loadbalancer.rollout.holding import TakenError
-from loadbalancer.rollout.realworld import RealWorld
-from loadbalancer.rollout.record import KEY, Progress, State
-from loadbalancer.rollout.terminal import Terminal
-from loadbalancer.state import history
-from loadbalancer.state.message import weights as written
+from loadbalancer.rollout.control import Control, Operator, Request, this_process
+from loadbalancer.rollout.errors import (
+    AlreadyRunningError,
+    Ending,
+    RolloutError,
+    RolloutHalted,
+    UpdateError,
+)
+from loadbalancer.rollout.status import RolloutStatus, State, fix
+from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, SecretValueError
+from loadbalancer.state.history import History, Update, foreign
+from loadbalancer.state.message import format_weights
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
+
+if TYPE_CHECKING:
+    from loadbalancer.config.model import Settings
+    from loadbalancer.rollout.environment import Event, Terminal, View
+    from loadbalancer.rollout.record import Progress
+    from loadbalancer.rollout.stack_environment import StackEnvironment
 
 
 class Rollouts:
-    """What can be done with the rollout of one stack, if there is one."""
+    """Commands for the rollout of one stack."""
 
-    def __init__(self, project: Path, stack: str, terminal: Terminal) -> None:
-        """Find the stack; raises StackNotFoundError where there is none."""
+    def __init__(self, project: Project, stack: str, terminal: "Terminal") -> None:
+        """Take a project, the name of a stack, and where to print.
+
+        Raises:
+            StackNotFoundError: when a file backend has no such stack.
+        """
+        _check_exists(project, stack)
         self._project = project
         self._stack = stack
         self._terminal = terminal
-        self._view: View = Lines(terminal.console)
-        self._person = Person(self._quiet)
-        self._world = RealWorld(project, stack, self._person, self._show)
+        self._view: View | None = None
+        self._operator = Operator(self._quiet)
+        self._control = Control(project.folder, stack)
 
-    def _show(self, event: Event) -> None:
-        self._view.show(event)
-
-    def _quiet(self) -> AbstractContextManager[None]:
-        return self._view.quiet()
-
-    def begin(self, given: Mapping[str, Any]) -> Ending:
-        """Begin a rollout; where one has not ended, offer to go on with it or to take it back.
+    def start(self, given: Mapping[str, object]) -> Ending:
+        """Start a rollout; if one has not ended, offer to continue it or to roll it back.
 
         Args:
-            given: settings that stand over those of the config.
+            given: options by their fields, which override the config.
+
+        Raises:
+            UsageError: when an option is missing or invalid.
+            RolloutError: when the stack is not ready for a rollout.
+            RolloutHalted: when it cannot continue without overwriting what somebody else did.
         """
-        with self._at_work():
-            record = self._record()
-            if record is not None:
-                return self._offer(record)
-            world = self._world
-            configured, history = world.file.settings(), world.history.all()
-            before = configured.weights
-            settings = beginning.settings(configured.rollout, given)
-            beginning.check(settings, before, apps.find(self._project / "apps"))
-            beginning.check_stack(self._stack, before, world.outputs, history)
-            if before == settings.to:
-                self._terminal.say(f"{self._stack} has these weights already.")
-                return Ending.REACHED
-            progress = Progress(
-                id=secrets.token_hex(4),
-                settings=settings,
-                before=before,
-                weights=before,
-                updates=len(history),
-                config=world.config(),
-                holder=holding.me(),
-                since=world.now(),
-            )
-            with self._shown(progress):
-                world.save(progress)
-                return controller.run(world, progress)
+        with self._locked():
+            unfinished = self._unfinished()
+            if unfinished is not None:
+                return self._offer(unfinished)
+            return self._start(given)
+
+    def _start(self, given: Mapping[str, object]) -> Ending:
+        from loadbalancer.config import apps  # noqa: PLC0415
+        from loadbalancer.rollout import controller, options  # noqa: PLC0415
+        from loadbalancer.rollout.record import Progress  # noqa: PLC0415
+
+        environment = self._environment()
+        configured, updates = _settings(environment.file), environment.history.all()
+        before = configured.weights
+        settings = options.resolve(configured.rollout, given)
+        options.check_target(settings, before, apps.find(self._project.folder / "apps"))
+        options.check_stack(self._stack, before, environment.outputs, updates)
+        if before == settings.to:
+            self._terminal.say(f"{self._stack} has these weights already.")
+            return Ending.REACHED
+        progress = Progress(
+            id=secrets.token_hex(4),
+            settings=settings,
+            before=before,
+            weights=before,
+            updates=updates[-1].number,
+            config=environment.config(),
+            holder=this_process(),
+            since=environment.now(),
+        )
+        with self._shown(progress):
+            environment.save(progress)
+            return controller.run(environment, progress)
 
     def resume(self) -> Ending:
-        """Go on with a rollout that was held or killed, or that was paused."""
-        if self._world.desk.taken():
-            return self._ask(Request.RESUME)
-        with self._at_work():
-            return self._go_on(self._needed())
+        """Continue a rollout that is paused, was halted, or whose process is gone."""
+        if self._control.is_running():
+            return self._send(Request.RESUME)
+        with self._locked():
+            return self._continue(self._existing())
+
+    def pause(self) -> Ending:
+        """Have the running rollout stay at its step."""
+        return self._send(Request.PAUSE)
+
+    def promote(self, *, full: bool = False) -> Ending:
+        """Have the running rollout go to the next step, or to the last one."""
+        return self._send(Request.PROMOTE_FULL if full else Request.PROMOTE)
 
     def abort(self, *, keep: bool = False) -> Ending:
-        """Take a rollout back, or end it where it is."""
-        if self._world.desk.taken():
+        """Roll back, or with `keep` end a rollout that no process runs at its present weights."""
+        if self._control.is_running():
             if keep:
-                raise RolloutError("it is at work. Pause it with Ctrl-C first, which asks")
-            return self._ask(Request.ABORT)
-        with self._at_work():
-            record = self._needed()
+                raise RolloutError(
+                    "the rollout is running. Halt it with Ctrl-C in its terminal first, then: "
+                    f"./lb rollout abort --keep --stack {self._stack}"
+                )
+            return self._send(Request.ABORT)
+        with self._locked():
+            status = self._existing()
             if keep:
-                self._world.forget()
-                self._terminal.say("The rollout is ended; the weights stay as they are.")
-                return Ending.HELD
-            return self._take_back(record)
-
-    def ask(self, request: Request) -> Ending:
-        """Ask something of the rollout at work."""
-        if not self._world.desk.taken():
-            record = self._needed()
-            raise RolloutError(f"{words.standing(record)}. {words.ways(self._stack)}")
-        return self._ask(request)
+                self._environment().forget()
+                kept = format_weights(status.weights)
+                self._terminal.say(f"The rollout has ended; the weights stay as they are ({kept}).")
+                return Ending.HALTED
+            return self._roll_back(status)
 
     def status(self) -> Ending:
-        """Show how far it is."""
-        record = self._world.record()
-        alive = self._world.desk.taken()
+        """Print how far the rollout is; without one, the last update of a file backend."""
+        text = ConfigFile(self._project, self._stack).record()
+        running = self._control.is_running()
         if self._terminal.machine:
-            found = None if record is None else {**json.loads(record.write()), "alive": alive}
-            print(json.dumps(found))
-            return Ending.REACHED
-        if record is None:
-            self._terminal.say(f"No rollout of {self._stack} is under way.")
-            for last in self._world.history.all()[-1:]:
-                self._terminal.say(f"The last update: {last.message.text}")
-            return Ending.REACHED
-        self._terminal.say(words.report(record, self._stack, alive=alive))
-        return Ending.REACHED
-
-    def tell(self) -> Ending:
-        """Show the history."""
-        every = self._world.history.all()
-        if self._terminal.machine:
-            print(json.dumps(as_objects(every)))
+            print(json.dumps(None if text is None else {**_object(text), "running": running}))
+        elif text is not None:
+            self._terminal.say(_status(text).report(self._stack, running=running))
         else:
-            show(every, self._terminal.console)
+            self._terminal.say(f"No rollout of {self._stack} is in progress.")
+            for last in _history(self._project, self._stack).from_files()[-1:]:
+                self._terminal.say(f"The last update: {last.message.text}")
         return Ending.REACHED
 
-    def rollback(self, number: int | None) -> Ending:
-        """Go to the weights of an earlier update at once: by default the last stable other one."""
-        with self._at_work():
-            record = self._record()
-            if record is not None:
-                raise RolloutError(f"{words.standing(record)}. {words.ways(self._stack)}")
-            folders = apps.find(self._project / "apps")
-            # Ctrl-C would leave half of it.
-            with self._person.listening():
-                self._terminal.say(backward.go_back(self._world, self._stack, folders, number))
-        return Ending.REACHED
+    def _show(self, event: "Event") -> None:
+        if self._view:
+            self._view.show(event)
+
+    def _quiet(self) -> AbstractContextManager[None]:
+        return self._view.quiet() if self._view else nullcontext()
+
+    def _environment(self) -> "StackEnvironment":
+        from loadbalancer.rollout.stack_environment import StackEnvironment  # noqa: PLC0415
+
+        return StackEnvironment(
+            self._project, self._stack, self._control, self._operator, self._show
+        )
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Be the only one at work on the stack."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the stack's rollouts."""
         try:
-            with self._world.desk.held():
+            with self._control.lock():
                 yield
-        except TakenError:
-            record = self._world.record()
-            who = f" ({record.holder})" if record else ""
+        except AlreadyRunningError:
+            text = ConfigFile(self._project, self._stack).record()
+            who = "" if text is None else f" ({_status(text).holder})"
             raise RolloutError(
-                f"a rollout of {self._stack} is at work{who}. "
-                f"Look: make rollout DO=status STACK={self._stack}"
+                f"a rollout of {self._stack} is running{who}. "
+                f"See: ./lb rollout status --stack {self._stack}"
             ) from None
 
-    def _record(self) -> Progress | None:
+    def _unfinished(self) -> RolloutStatus | None:
         """Read the record of a rollout whose process is gone."""
-        record = self._world.record()
-        if record is not None and record.holder.host != holding.me().host:
+        text = ConfigFile(self._project, self._stack).record()
+        status = None if text is None else _status(text)
+        if status is not None and status.holder.host != this_process().host:
             raise RolloutError(
-                f"{record.holder} has a rollout of {self._stack} under way. "
-                "End it there, or take its record away: "
-                f"pulumi config rm {KEY} --stack {self._stack}"
+                f"{status.holder} has a rollout of {self._stack} in progress. "
+                "End it there, or remove its record: "
+                f"pulumi config rm {RECORD_KEY} --stack {self._stack}"
             )
-        return record
+        return status
 
-    def _needed(self) -> Progress:
-        record = self._record()
-        if record is None:
+    def _existing(self) -> RolloutStatus:
+        status = self._unfinished()
+        if status is None:
             raise RolloutError(
-                f"no rollout of {self._stack} is under way. Begin one: make rollout TO=app1=0,..."
+                f"no rollout of {self._stack} is in progress. "
+                f"Start one: ./lb rollout start --to app1=0,app2=100 --stack {self._stack}"
             )
-        return record
+        return status
 
-    def _offer(self, record: Progress) -> Ending:
-        """Say that a rollout has not ended, and do what the person here wants of it."""
-        self._terminal.say(f"{words.standing(record)}.")
-        if not self._person.there or self._terminal.machine:
-            self._terminal.say(f"{words.ways(self._stack)}.")
-            return Ending.HELD
+    def _send(self, request: Request) -> Ending:
+        if not self._control.is_running():
+            raise RolloutError(f"{self._existing().interrupted()}. {fix(self._stack)}")
+        self._control.send(request)
+        self._terminal.say(f"Requested of the rollout of {self._stack}: {request.value}.")
+        return Ending.REACHED
+
+    def _offer(self, status: RolloutStatus) -> Ending:
+        """Say that a rollout has not ended, and do with it what the operator chooses."""
+        self._terminal.say(f"{status.interrupted()}.")
+        if not self._operator.present or self._terminal.machine:
+            self._terminal.say(f"{fix(self._stack)}.")
+            return Ending.HALTED
         try:
-            said = input("Go on with it (g), take it back (r), or leave it (l)? ").strip()[:1]
+            answer = input("Continue it (c), roll it back (r), or leave it (l)? ").strip()[:1]
         except (EOFError, KeyboardInterrupt):
-            said = ""
-        if said == "g":
-            return self._go_on(record)
-        return self._take_back(record) if said == "r" else Ending.HELD
+            answer = ""
+        if answer == "c":
+            return self._continue(status)
+        return self._roll_back(status) if answer == "r" else Ending.HALTED
 
-    def _go_on(self, record: Progress) -> Ending:
-        with self._shown(record):
-            self._take_over(record)
-            return controller.run(self._world, record, resumed=True)
+    def _continue(self, status: RolloutStatus) -> Ending:
+        from loadbalancer.rollout import controller  # noqa: PLC0415
 
-    def _take_back(self, record: Progress) -> Ending:
-        with self._shown(record):
-            self._take_over(record)
-            return controller.take_back(self._world, record, f"aborted by {self._world.user}")
+        with self._taken_over(status) as (environment, progress):
+            return controller.run(environment, progress, resumed=True)
 
-    def _take_over(self, record: Progress) -> None:
-        """Become the holder; the person has seen what others changed, except other weights."""
-        world = self._world
-        try:
-            world.wait_for_updates()
-        except UpdateError as error:
-            raise RolloutError(str(error)) from error
-        present = dict(world.weights())
-        if present != record.weights:
-            raise HeldError(
-                f"somebody else set the weights to {written(present)}. Set them back to "
-                f"{written(record.weights)}, or keep them: "
-                f"make rollout DO='abort --keep' STACK={self._stack}"
-            )
-        record.holder, record.config = holding.me(), world.config()
-        later = world.updates(record.updates)
-        if history.foreign(later, record.id):
-            record.updates = later[-1].number
-        record.state = State.RUNNING
-        world.save(record)
+    def _roll_back(self, status: RolloutStatus) -> Ending:
+        from loadbalancer.rollout import controller  # noqa: PLC0415
+
+        with self._taken_over(status) as (environment, progress):
+            return controller.roll_back(environment, progress, f"aborted by {environment.user}")
 
     @contextmanager
-    def _shown(self, record: Progress) -> Iterator[None]:
-        self._view = self._terminal.view(record.settings)
-        with self._person.listening():
+    def _taken_over(self, status: RolloutStatus) -> "Iterator[tuple[StackEnvironment, Progress]]":
+        """Become the holder; what others changed is accepted, except other weights."""
+        environment = self._environment()
+        progress = environment.record()
+        if progress is None:
+            raise RolloutError(f"the record of rollout {status.id} was removed from the config")
+        with self._shown(progress):
+            try:
+                environment.wait_for_updates()
+            except UpdateError as error:
+                raise RolloutError(str(error)) from error
+            present = dict(environment.weights())
+            if present != progress.weights:
+                raise RolloutHalted(
+                    f"somebody else set the weights to {format_weights(present)}. Set them back to "
+                    f"{format_weights(progress.weights)}, or keep them: "
+                    f"./lb rollout abort --keep --stack {self._stack}"
+                )
+            progress.holder, progress.config = this_process(), environment.config()
+            later = environment.updates(progress.updates)
+            if foreign(later, progress.id):
+                progress.updates = later[-1].number
+            progress.state = State.RUNNING
+            environment.save(progress)
+            yield environment, progress
+
+    @contextmanager
+    def _shown(self, progress: "Progress") -> Iterator[None]:
+        self._view = self._terminal.view(progress.settings)
+        with self._operator.handling_signals():
             yield
 
-    def _ask(self, request: Request) -> Ending:
-        self._world.desk.ask(request)
-        self._terminal.say(f"Asked the rollout of {self._stack} to {request.value}.")
+    def rollback(self, number: int | None = None) -> Ending:
+        """See the function `rollback`."""
+        from loadbalancer.config import apps  # noqa: PLC0415
+        from loadbalancer.rollout.rollback import roll_back_to  # noqa: PLC0415
+
+        with self._locked():
+            status = self._unfinished()
+            if status is not None:
+                raise RolloutError(f"{status.interrupted()}. {fix(self._stack)}")
+            environment = self._environment()
+            folders = apps.find(self._project.folder / "apps")
+            _settings(environment.file)
+            # Ctrl-C in between would leave the config ahead of the stack.
+            with self._operator.handling_signals():
+                self._terminal.say(roll_back_to(environment, self._stack, folders, number))
         return Ending.REACHED
+
+
+def history(project: Project, stack: str) -> list[Update]:
+    """List the updates of a stack, the oldest first; raises PulumiError."""
+    _check_exists(project, stack)
+    return _history(project, stack).all()
+
+
+def rollback(
+    project: Project, stack: str, terminal: "Terminal", number: int | None = None
+) -> Ending:
+    """Return to the weights of an earlier update at once, by default the last stable other one.
+
+    Raises:
+        UsageError: when there is no such update.
+        RolloutError: when a rollout is in progress, or the update fails.
+    """
+    return Rollouts(project, stack, terminal).rollback(number)
+
+
+def _check_exists(project: Project, stack: str) -> None:
+    """Look for the stack in a file backend, which takes no process."""
+    if project.file_backend is None:
+        return
+    folder = project.file_backend / "stacks" / project.name
+    if not list(folder.glob(f"{stack.rpartition('/')[2]}.json*")):
+        raise StackNotFoundError(f"no stack named {stack!r} found")
+
+
+def _history(project: Project, stack: str) -> History:
+    return History(project, stack, Pulumi(project.folder))
+
+
+def _settings(file: ConfigFile) -> "Settings":
+    try:
+        return file.settings()
+    except SecretValueError as error:
+        raise RolloutError(str(error)) from error
+
+
+def _status(text: str) -> RolloutStatus:
+    """Read a record; what is none was written by somebody else, or by another version."""
+    try:
+        return RolloutStatus.parse(text)
+    except ValueError as error:
+        raise RolloutError(f"{error}. Remove it: pulumi config rm {RECORD_KEY}") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    _status(text)
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -1,52 +1,74 @@
-"""Everything that a rollout does and asks for outside itself."""
+"""The environment of a rollout: everything that it does and reads outside itself."""
 
 from collections.abc import Mapping
-from enum import StrEnum
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadbalancer.config.model import RolloutSettings
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.rollout.event import Event
+from loadbalancer.metrics.window import Window
+from loadbalancer.rollout.control import Answer, Request
 from loadbalancer.rollout.record import Progress
 from loadbalancer.state.history import Update
 
 
-class Request(StrEnum):
-    """What another terminal may ask of a rollout that runs."""
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: its kind, when (seconds since the epoch), and a text.
 
-    PAUSE = "pause"
-    RESUME = "resume"
-    PROMOTE = "promote"
-    FINISH = "finish"
-    ABORT = "abort"
+    `step` counts from 1, `weights` are in force, `window` is what a check looked at, and `streak`
+    is how many checks in a row have failed.
+    """
 
-
-class Answer(StrEnum):
-    """What a person may say after Ctrl-C."""
-
-    HOLD = "hold"
-    GO_ON = "go on"
-    BACK = "roll back"
-
-
-class UpdateError(RuntimeError):
-    """An update failed; the message is Pulumi's own."""
+    kind: str
+    time: float
+    text: str
+    step: int = 0
+    weights: Mapping[str, int] = field(default_factory=dict)
+    window: Window | None = None
+    streak: int = 0
 
 
-class BusyError(UpdateError):
-    """Somebody else's update is running."""
+class View(Protocol):
+    """Shows the events of one rollout."""
+
+    def show(self, event: Event) -> None:
+        """Show an event."""
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Leave the terminal to a question."""
 
 
-class World(Protocol):
-    """The stack, nginx's counters, the person, and time."""
+class Terminal(Protocol):
+    """Where commands print; `machine` asks for JSON."""
+
+    @property
+    def machine(self) -> bool:
+        """Whether the output is for programs."""
+
+    def view(self, settings: RolloutSettings) -> View:
+        """Return a view of a rollout with these settings."""
+
+    def say(self, text: str) -> None:
+        """Print a text for people as it is."""
+
+
+class Environment(Protocol):
+    """The stack, nginx's counters, the operator, and the clock."""
+
+    @property
+    def user(self) -> str:
+        """Who runs the rollout, as user@host."""
 
     def now(self) -> float:
-        """Tell the time, in seconds since the epoch."""
+        """Return the time, in seconds since the epoch."""
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, fewer after a Ctrl-C."""
+        """Wait for so many seconds."""
 
     def emit(self, event: Event) -> None:
-        """Tell what happened to those who look on."""
+        """Show an event."""
 
     def reading(self) -> Reading:
         """Read nginx's counters; raises MetricsError."""
@@ -55,38 +77,34 @@ class World(Protocol):
         """Read the record of the rollout in the config; None without one."""
 
     def weights(self) -> Mapping[str, int]:
-        """Read the weights in the config, of every app that is deployed by it."""
+        """Read the weights in the config, of every app that it deploys."""
 
     def config(self) -> dict[str, str]:
-        """Digest the config's other values, each by itself."""
+        """Return a digest of each other value of the config."""
 
     def updates(self, after: int) -> list[Update]:
-        """List the updates that have a higher number."""
+        """List the updates with a higher number."""
 
     def save(self, progress: Progress, weights: Mapping[str, int] | None = None) -> None:
-        """Write the record, and with it the weights, into the config in one go."""
+        """Write the record, and with it the weights, into the config as one change."""
 
     def forget(self) -> None:
-        """Take the record out of the config."""
+        """Remove the record from the config."""
 
     def up(self, message: str) -> None:
         """Bring the stack to its config; raises UpdateError."""
 
     def reroute(self, weights: Mapping[str, int]) -> None:
-        """Give nginx these weights before an update does, as far as that can be."""
+        """Give nginx these weights ahead of an update, if that is possible."""
 
     def hook(self, command: str, environment: Mapping[str, str]) -> int:
         """Run a command; returns its exit code."""
 
     def request(self) -> Request | None:
-        """Take what another terminal has asked, once."""
+        """Take the request of another terminal, once."""
 
-    def answered(self, question: str) -> bool | None:
-        """Tell whether a person here has said yes or no to a question; None as long as neither."""
+    def answer(self, question: str) -> bool | None:
+        """Return the operator's answer to a question; None while there is none."""
 
-    def interrupted(self) -> Answer | None:
-        """After a Ctrl-C, ask what to do; None when there was none."""
-
-    @property
-    def user(self) -> str:
-        """Who is at work, as user@host."""
+    def interruption(self) -> Answer | None:
+        """After Ctrl-C, ask the operator what to do; None when there was none."""

@@ -1,31 +1,43 @@
-"""How a rollout can end; pure."""
+"""How a rollout ends, and the errors on the way."""
 
 from enum import IntEnum
 
 
 class Ending(IntEnum):
-    """Exit codes of `rollout`; 1 is an error, 2 wrong usage."""
+    """Exit codes of `./lb rollout`; 1 is an error and 2 wrong usage."""
 
     REACHED = 0
     ROLLED_BACK = 3
-    HELD = 4
+    HALTED = 4
 
 
 class RolloutError(RuntimeError):
-    """It cannot be done; the message says why and what to do."""
+    """The command cannot be carried out; the message says why and what to do."""
 
 
 class UsageError(RolloutError):
-    """What was asked for cannot be."""
+    """Wrong usage: an option is missing or invalid."""
 
 
-class HeldError(Exception):
-    """The rollout stops where it is; `ours` says whether the record is still its own."""
+class AlreadyRunningError(RuntimeError):
+    """Another process runs a rollout of the stack."""
+
+
+class UpdateError(RuntimeError):
+    """An update failed; the message is Pulumi's."""
+
+
+class BusyError(UpdateError):
+    """Another update of the stack is running."""
+
+
+class RolloutHalted(Exception):
+    """The rollout stops where it is; `ours` tells whether the record is still its own."""
 
     def __init__(self, reason: str, *, ours: bool = True) -> None:
         super().__init__(reason)
         self.ours = ours
 
 
-class BackError(Exception):
-    """The rollout goes back to the weights before it, for this reason."""
+class RollbackTriggered(Exception):
+    """The rollout returns to the weights before it, for the reason in the message."""

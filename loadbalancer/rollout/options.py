@@ -1,91 +1,136 @@
-"""The command lines of a rollout, and what they ask for."""
+"""The options of `./lb rollout start`, laid over the config, and the checks before it starts."""
 
-import argparse
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from pydantic import ValidationError
 
-from loadbalancer.rollout.commands import Rollouts
-from loadbalancer.rollout.environment import Request
-from loadbalancer.rollout.errors import Ending
-from loadbalancer.rollout.terminal import Terminal
-
-VERBS = frozenset({"rollout", "history", "rollback"})
-
-_SETTINGS = {
-    "to": ("app1=0,app2=100", "the weights to go to"),
-    "steps": ("5,10,25,50,100", "a plan: percent of the way, one step each"),
-    "linear": ("10%/60s", "a plan: so much further after each such time"),
-    "canary": ("5%/600s", "a plan: a first step for so long, then all"),
-    "step_time": ("30s", "how long a step is watched, where the plan does not say"),
-    "interval": ("5s", "time from one check to the next"),
-    "max_error_rate": ("1%", "most requests, and most tries, that may fail"),
-    "max_p99": ("500ms", "within this 99 of 100 requests must be answered"),
-    "min_samples": ("100", "requests without which no check says anything"),
-    "failure_limit": ("3", "so many failed checks in a row lead back"),
-    "deadline": ("10min", "how much longer than its time a step may take"),
-    "confirm": ("1,3", "steps that a person must agree to, or all"),
-    "hook": ("COMMAND", "run before and after each step; its exit code decides"),
-}
-_FLAGS = {
-    "at_once": "a plan: one step",
-    "compare": "compare with the other apps as well",
-}
+from loadbalancer.config import checks
+from loadbalancer.config.model import PLANS, RolloutSettings
+from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.state.history import Update
+from loadbalancer.state.message import Kind, format_weights
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verbs."""
-    rolling = verbs.add_parser(
-        "rollout",
-        help="go to other weights step by step, and back by itself if an app fails",
-        epilog="ends with 0: reached, 3: rolled back, 4: held, 2: wrong usage, 1: error",
-    )
-    rolling.add_argument(
-        "action",
-        nargs="?",
-        choices=("resume", "pause", "promote", "abort", "status"),
-        help="for one that was begun: here, or at work in another terminal",
-    )
-    rolling.add_argument("--stack", default="dev")
-    rolling.add_argument("--json", action="store_true", help="one object a line, for machines")
-    rolling.add_argument("--full", action="store_true", help="promote to the last step")
-    rolling.add_argument("--keep", action="store_true", help="abort, and keep the weights")
-    for name, (example, what) in _SETTINGS.items():
-        option = f"--{name.replace('_', '-')}"
-        rolling.add_argument(option, metavar=example, help=what.replace("%", "%%"))
-    for name, what in _FLAGS.items():
-        rolling.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=what)
-    telling = verbs.add_parser("history", help="tell what became of the weights, and why")
-    telling.add_argument("--stack", default="dev")
-    telling.add_argument("--json", action="store_true", help="as one list, for machines")
-    returning = verbs.add_parser("rollback", help="go back to the weights of an earlier update")
-    returning.add_argument("number", nargs="?", type=int, help="its number in the history")
-    returning.add_argument("--stack", default="dev")
+@dataclass(frozen=True)
+class Option:
+    """One option: `name` as in `--max-p99`, `field` of RolloutSettings, and the config `key`.
+
+    `default` is empty where there is none; a `flag` takes no value.
+    """
+
+    name: str
+    field: str
+    key: str
+    default: str
+    description: str
+    example: str
+    flag: bool
 
 
-def run(project: Path, options: argparse.Namespace) -> Ending:
-    """Do what was asked for."""
-    machine = getattr(options, "json", False)
-    terminal = Terminal(Console(highlight=False, stderr=machine), machine)
-    rollouts = Rollouts(project, options.stack, terminal)
-    doing: dict[tuple[str, str | None], Callable[[], Ending]] = {
-        ("rollout", None): lambda: rollouts.begin(_given(options)),
-        ("rollout", "resume"): rollouts.resume,
-        ("rollout", "abort"): lambda: rollouts.abort(keep=options.keep),
-        ("rollout", "pause"): lambda: rollouts.ask(Request.PAUSE),
-        ("rollout", "promote"): lambda: rollouts.ask(
-            Request.FINISH if options.full else Request.PROMOTE
-        ),
-        ("rollout", "status"): rollouts.status,
-        ("history", None): rollouts.tell,
-        ("rollback", None): lambda: rollouts.rollback(options.number),
-    }
-    return doing[options.verb, getattr(options, "action", None)]()
+def all_options() -> list[Option]:
+    """List the options, which are the fields of RolloutSettings."""
+    found = []
+    for name, field in RolloutSettings.model_fields.items():
+        flag = isinstance(field.default, bool)
+        default = field.get_default(call_default_factory=True)
+        found.append(
+            Option(
+                name=f"--{name.replace('_', '-')}",
+                field=name,
+                key=f"rollout.{field.alias or name}",
+                default=format_weights(default) if isinstance(default, dict) else _text(default),
+                description=field.description or "",
+                example="" if flag else str((field.examples or [""])[0]),
+                flag=flag,
+            )
+        )
+    return found
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Collect the settings that the command line has."""
-    names = (*_SETTINGS, *_FLAGS)
-    return {name: getattr(options, name) for name in names if getattr(options, name)}
+def _text(default: object) -> str:
+    return "" if default is None or isinstance(default, bool) else str(default)
+
+
+def resolve(configured: RolloutSettings, given: Mapping[str, object]) -> RolloutSettings:
+    """Lay options over the config; a plan among the options replaces the one of the config.
+
+    Args:
+        configured: the value of `rollout` in the config.
+        given: values of options by the names of their fields, such as `max_p99`.
+
+    Raises:
+        UsageError: when options are invalid, with a line for each fault.
+    """
+    config = configured.model_dump(exclude_unset=True)
+    if any(given.get(plan) for plan in PLANS):
+        config = {key: value for key, value in config.items() if key not in PLANS}
+    try:
+        found = RolloutSettings.model_validate({**config, **given})
+    except ValidationError as error:
+        faults = [f"{_name(one['loc'])}: {one['msg']}" for one in error.errors()]
+        raise UsageError("\n".join(faults)) from None
+    faults = [f"{_name((key,))}: {reason}" for key, _, reason in checks.rollout_conflicts(found)]
+    if faults:
+        raise UsageError("\n".join(faults))
+    if not found.to:
+        raise UsageError(
+            "--to: missing target weights. Name them: ./lb rollout start --to app1=0,app2=100; "
+            "or for every rollout: pulumi config set --path rollout.to.app2 100"
+        )
+    return found
+
+
+def check_target(
+    settings: RolloutSettings, before: Mapping[str, int], folders: Collection[str]
+) -> None:
+    """Compare the target with the apps that exist.
+
+    Args:
+        settings: those of the rollout.
+        before: weights of the apps that are deployed.
+        folders: apps that have a folder.
+
+    Raises:
+        UsageError: when an app of the target has no folder, or a deployed one has no weight.
+    """
+    unknown = sorted(settings.to.keys() - set(folders))
+    if unknown:
+        raise UsageError(f"--to: {unknown[0]} has no folder apps/{unknown[0]}")
+    unnamed = sorted(before.keys() - settings.to.keys())
+    if unnamed:
+        raise UsageError(
+            f"--to: {unnamed[0]} is deployed and has no target weight. Name one: {unnamed[0]}=0"
+        )
+
+
+def check_stack(
+    stack: str, before: Mapping[str, int], outputs: Mapping[str, Any], updates: Sequence[Update]
+) -> None:
+    """Compare the weights in the config with the stack's outputs and history.
+
+    Raises:
+        RolloutError: when the stack is not up, or an update or a rollout has not been completed.
+    """
+    if "adminUrl" not in outputs or not updates:
+        raise RolloutError(
+            f"stack {stack} is not up, or has no admin port. Bring it up: ./lb up --stack {stack}"
+        )
+    deployed = {app: int(weight) for app, weight in outputs.get("weights", {}).items()}
+    if deployed != dict(before):
+        raise RolloutError(
+            f"weights: the config has {format_weights(before)}, and {format_weights(deployed)} are "
+            f"in force. Bring the stack to its config first: ./lb up --stack {stack}"
+        )
+    if updates[-1].message.kind is Kind.STEP:
+        raise RolloutError(
+            f"a rollout that was started elsewhere, by {updates[-1].who}, has not ended. End it "
+            f"there, or roll back: ./lb rollback --stack {stack}"
+        )
+
+
+def _name(path: tuple[int | str, ...]) -> str:
+    """Name the option of a setting, from the path of pydantic's errors."""
+    words = ".".join(str(key) for key in path if key != "[key]")
+    return "--" + "".join(f"-{c.lower()}" if c.isupper() else c for c in words.replace("_", "-"))

@@ -1,55 +1,37 @@
-"""How far a rollout is: the record that stands in the stack's config and outlives the process."""
+"""The record of a rollout, which is kept in the stack's config and outlives the process."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from loadbalancer.config.model import RolloutSettings
-from loadbalancer.rollout import choice
-from loadbalancer.rollout.blend import between
-from loadbalancer.rollout.plan import Plan
-
-KEY = "loadbalancer-rollout:progress"
-"""Its key, in a namespace that the program does not read."""
+from loadbalancer.config.units import format_percentage
+from loadbalancer.rollout.control import Holder
+from loadbalancer.rollout.plan import Plan, interpolate, plan_from_settings
+from loadbalancer.rollout.status import State
+from loadbalancer.state.config_file import RECORD_KEY
+from loadbalancer.state.message import format_weights
 
 
 class Phase(StrEnum):
-    """What the rollout is about."""
+    """What the rollout does next."""
 
-    BEGUN = "begun"
+    STARTED = "started"
     STEP = "step"
     CLOSING = "closing"
-    BACK = "back"
-
-
-class State(StrEnum):
-    """Whether it goes on by itself: held ones have no process, or one that is about to end."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    HELD = "held"
-
-
-class Holder(BaseModel):
-    """The process at work; `started` tells it from a later one of the same number."""
-
-    user: str
-    host: str
-    pid: int
-    started: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid} of {self.user} on {self.host}"
+    ROLLING_BACK = "rolling back"
 
 
 class Progress(BaseModel):
     """A rollout that has not ended.
 
-    `before` are the weights it began with, `weights` those it has set last, `step` counts from 0.
-    `updates` is how many the stack's history held when it began: every later one must be its own.
-    `config` holds a digest of each of the stack's other values, `since` is in seconds since the
-    epoch, `reason` says why it is held or goes back, and `figures` what the last step showed.
+    `before` are the weights at its start, `weights` those it has set last, and `step` is the index
+    of the present step. `updates` is the number of the last update before it: every later one
+    must be its own. `config` holds a digest of each other value of the stack's config, `since` is
+    in seconds since the epoch, `reason` says why it is halted or rolls back, and `figures` are
+    those of the last step.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
@@ -60,25 +42,67 @@ class Progress(BaseModel):
     config: dict[str, str]
     holder: Holder
     since: float
-    phase: Phase = Phase.BEGUN
+    phase: Phase = Phase.STARTED
     state: State = State.RUNNING
     step: int = 0
     reason: str = ""
     figures: str = ""
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def steps(self) -> int:
+        """Number of steps, for those who read the record without the plan."""
+        return len(self.plan)
+
     @property
     def target(self) -> dict[str, int]:
-        """The weights that it goes to."""
+        """Weights that it goes to."""
         return dict(self.settings.to)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """Its steps."""
-        return choice.chosen(self.settings)
+        return plan_from_settings(self.settings)
 
     def weights_of(self, step: int) -> dict[str, int]:
-        """Weights of a step, by its index."""
-        return between(self.before, self.target, self.plan[step].part)
+        """Return the weights of a step, by its index."""
+        return interpolate(self.before, self.target, self.plan[step].fraction)
+
+    @property
+    def course(self) -> str:
+        """Its start and its target."""
+        return f"from {format_weights(self.before)} to {format_weights(self.target)}"
+
+    @property
+    def overview(self) -> str:
+        """Its start, its target and its steps."""
+        steps = ", ".join(format_percentage(step.fraction) for step in self.plan)
+        return f"{self.course}, steps {steps} of the way"
+
+    def title(self, step: int) -> str:
+        """Name a step, by its index: "step 2 of 5 (10%)"."""
+        percentage = format_percentage(self.plan[step].fraction)
+        return f"step {step + 1} of {len(self.plan)} ({percentage})"
+
+    def hook_environment(self, when: str, step: int) -> dict[str, str]:
+        """Return the variables that a hook gets, besides those of this process.
+
+        Args:
+            when: "before" or "after" the step.
+            step: the step's index.
+        """
+        fraction = self.plan[step].fraction
+        return {
+            "ROLLOUT_ID": self.id,
+            "ROLLOUT_WHEN": when,
+            "ROLLOUT_STEP": str(step + 1),
+            "ROLLOUT_STEPS": str(len(self.plan)),
+            "ROLLOUT_PERCENT": format_percentage(fraction).removesuffix("%"),
+            "ROLLOUT_WEIGHTS": format_weights(self.weights_of(step)),
+            "ROLLOUT_BEFORE": format_weights(self.before),
+            "ROLLOUT_TARGET": format_weights(self.target),
+            "ROLLOUT_FIGURES": self.figures if when == "after" else "",
+        }
 
     def write(self) -> str:
         """Write it as JSON."""
@@ -86,14 +110,15 @@ class Progress(BaseModel):
 
 
 def read(text: str) -> Progress:
-    """Read what write() wrote.
+    """Read what `Progress.write` wrote.
 
     Raises:
-        ValueError: when it is something else, such as what a later version or a hand wrote.
+        ValueError: when the text is something else, such as what another version wrote.
     """
     try:
         return Progress.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{KEY} is no record of a rollout: {where} {first['msg']}") from None
+        where = ".".join(str(key) for key in first["loc"])
+        reason = f"{where} {first['msg']}".strip()
+        raise ValueError(f"{RECORD_KEY} is not the record of a rollout: {reason}") from None

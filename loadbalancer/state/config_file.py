@@ -1,73 +1,105 @@
-"""The stack's config file: read as it stands, without a program that takes half a second."""
+"""The config of a stack, read from its file: `pulumi config` takes half a second."""
 
 import json
+import time
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from loadbalancer.config import apps, load
-from loadbalancer.config.model import Settings
-from loadbalancer.engine.wait import Wait
-from loadbalancer.rollout import record
-from loadbalancer.rollout.record import Progress
+from loadbalancer.state.project import Project
 
-_PREFIX = "loadbalancer:"
-_UNWATCHED = {record.KEY, f"{_PREFIX}weights", f"{_PREFIX}rollout"}
-"""Keys whose change is nobody's change of the stack, or is watched by itself."""
+if TYPE_CHECKING:  # they take long to import, and not every verb needs them
+    from loadbalancer.config.model import Settings
+
+RECORD_KEY = "loadbalancer-rollout:progress"
+"""Key of the record of a rollout, in a namespace that the program does not read."""
+WRITING = 5.0
+"""Seconds for which another program may be in the middle of writing the file."""
 
 
-class SettingsFile:
-    """What stands in `Pulumi.STACK.yaml`."""
+class SecretValueError(ValueError):
+    """The value is encrypted; the message names the key and the command that fixes it."""
 
-    def __init__(self, project: Path, stack: str) -> None:
+
+class ConfigFile:
+    """What is in `Pulumi.STACK.yaml`."""
+
+    def __init__(self, project: Project, stack: str) -> None:
         self._project = project
-        # A stack of an organization has a file without that one's name.
-        self._path = project / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+        self._stack = stack
+        self._path = project.stack_file(stack)
+        self._prefix = f"{project.name}:"
 
     def values(self) -> dict[str, Any]:
-        """Read every value by its whole key; objects are objects."""
-        found: list[Mapping[str, Any]] = []
+        """Read every value by its full key, such as `loadbalancer:weights`; none without a file.
 
-        def look() -> object:
-            if not self._path.exists():  # everything is as the defaults have it
-                found.append({})
-                return None
-            held = yaml.safe_load(self._path.read_text())
-            if not isinstance(held, Mapping):
-                return "it is empty"
-            found.append(held.get("config") or {})
-            return None
+        Raises:
+            ValueError: when the file is not YAML of that form.
+        """
+        deadline = time.monotonic() + WRITING
+        while True:
+            try:
+                return self._read()
+            except (ValueError, yaml.YAMLError) as error:
+                if time.monotonic() > deadline:
+                    raise ValueError(f"{self._path.name} is not valid: {error}") from error
+            time.sleep(0.1)
 
-        # Another program may be in the middle of writing it.
-        patience = Wait(5, 0.1, forgives=(yaml.YAMLError,))
-        patience.until(f"{self._path.name} to be readable", look)
-        return dict(found[-1])
+    def _read(self) -> dict[str, Any]:
+        try:
+            text = self._path.read_text()
+        except FileNotFoundError:
+            return {}
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        if not isinstance(content, Mapping):
+            raise ValueError("it is empty")
+        return dict(content.get("config") or {})
 
-    def record(self) -> Progress | None:
-        """Read the record of a rollout; raises ValueError where it is something else."""
-        text = self.values().get(record.KEY)
-        return None if text is None else record.read(_text(text))
+    def record(self) -> str | None:
+        """Read the text of the record of a rollout; None without one."""
+        value = self.values().get(RECORD_KEY)
+        return None if value is None else _text(value)
 
-    def settings(self) -> Settings:
-        """Check the config as the program does; raises ConfigError."""
-        folders = apps.find(self._project / "apps")
+    def settings(self) -> "Settings":
+        """Check the config as the program does; encrypted values that a rollout ignores are not.
+
+        Raises:
+            ConfigError: when the config is invalid.
+            SecretValueError: when the weights or the options of rollouts are encrypted.
+        """
+        from loadbalancer.config import apps, load  # noqa: PLC0415 - see above
+
         own = {
-            key.removeprefix(_PREFIX): _text(value)
+            key.removeprefix(self._prefix): value
             for key, value in self.values().items()
-            if key.startswith(_PREFIX)
+            if key.startswith(self._prefix)
         }
-        return load.load(own, folders)
+        for key in ("weights", "rollout"):
+            if is_secret(own.get(key)):
+                raise SecretValueError(
+                    f"{key}: the value is encrypted, and a rollout reads plain values only. "
+                    f"Set it again: pulumi config set --plaintext {key} VALUE --stack {self._stack}"
+                )
+        plain = {key: _text(value) for key, value in own.items() if not is_secret(value)}
+        return load.load(plain, apps.find(self._project.folder / "apps"))
 
     def digests(self) -> dict[str, str]:
-        """Digest what a rollout does not change, each value by itself: some may be secrets."""
+        """Return a digest of each value that a rollout does not change, by its key."""
+        watched_elsewhere = {RECORD_KEY, f"{self._prefix}weights", f"{self._prefix}rollout"}
         return {
-            key.removeprefix(_PREFIX): sha256(_text(value).encode()).hexdigest()[:12]
+            key.removeprefix(self._prefix): sha256(_text(value).encode()).hexdigest()[:12]
             for key, value in self.values().items()
-            if key not in _UNWATCHED
+            if key not in watched_elsewhere
         }
+
+
+def is_secret(value: object) -> bool:
+    """Tell whether a config value is encrypted, or holds one that is."""
+    if isinstance(value, Mapping):
+        return "secure" in value or any(is_secret(one) for one in value.values())
+    return isinstance(value, list) and any(is_secret(one) for one in value)
 
 
 def _text(value: object) -> str:

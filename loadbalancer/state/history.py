@@ -1,28 +1,30 @@
-"""A stack's updates as Pulumi's history has them, and which of them was stable; pure."""
+"""The updates of a stack: from Pulumi's history, and which of them were stable."""
 
+import gzip
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
-from loadbalancer.config.model import DEFAULT_WEIGHTS
-from loadbalancer.config.values import pairs
-from loadbalancer.rollout import record
-from loadbalancer.rollout.blend import shares
 from loadbalancer.state import message
+from loadbalancer.state.config_file import RECORD_KEY, is_secret
 from loadbalancer.state.message import Kind, Message
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi
 
-_WEIGHTS = "loadbalancer:weights"
+_PAGE = 1000
+_SUFFIXES = (".history.json", ".history.json.gz")
 
 
 @dataclass(frozen=True)
 class Update:
     """One update: its number from 1, when it began, what it was, and how it ended.
 
-    `what` is Pulumi's word, such as update or destroy; `weights` are those of its config, None
-    where they cannot be read. `during` says that a rollout was under way when it ran.
+    `what` is Pulumi's word, such as update or destroy; `config` is the text of the weights in its
+    config, None where they are encrypted. `during` says that a rollout was in progress.
     """
 
     number: int
@@ -30,9 +32,18 @@ class Update:
     what: str
     result: str
     message: Message
-    who: str
-    weights: Mapping[str, int] | None
+    config: str | None
     during: bool
+
+    @property
+    def who(self) -> str:
+        """User who ran it, as user@host; empty where the message does not say."""
+        return self.message.by
+
+    @cached_property
+    def weights(self) -> Mapping[str, int] | None:
+        """Weights in its config; None where they are encrypted or not valid."""
+        return None if self.config is None else _weights(self.config)
 
     @property
     def succeeded(self) -> bool:
@@ -40,36 +51,134 @@ class Update:
         return self.what == "update" and self.result == "succeeded"
 
 
-def parse(listed: Sequence[Mapping[str, Any]]) -> list[Update]:
-    """Read what `pulumi stack history --json` prints for all updates; returns the oldest first.
+class History:
+    """The history of one stack: read from the files of a file backend, else from `pulumi`."""
 
-    A file backend does not number its updates, so they are counted.
+    def __init__(self, project: Project, stack: str, pulumi: Pulumi) -> None:
+        self._project = project
+        self._stack = stack
+        self._pulumi = pulumi
+        self._entries: dict[str, Mapping[str, Any]] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of a file backend with the history of this stack; None on other backends."""
+        backend = self._project.file_backend
+        stack = self._stack.rpartition("/")[2]
+        return None if backend is None else backend / "history" / self._project.name / stack
+
+    def all(self) -> list[Update]:
+        """List all updates, the oldest first.
+
+        Raises:
+            PulumiError: when `pulumi` fails.
+        """
+        entries = self._from_files()
+        if entries is None:
+            entries = self._from_pulumi()
+        return parse(entries, self._project.name)
+
+    def from_files(self) -> list[Update]:
+        """List the updates as far as files tell them, so without a process."""
+        return parse(self._from_files() or [], self._project.name)
+
+    def _from_files(self) -> list[Mapping[str, Any]] | None:
+        """Read the files, each once, the newest first; None where there are none to read."""
+        if self.folder is None or not self.folder.is_dir():
+            return None
+        names = sorted(path.name for path in self.folder.iterdir() if ".history." in path.name)
+        # An extension for a compression that the standard library lacks is left to `pulumi`.
+        if not all(name.endswith(_SUFFIXES) for name in names):
+            return None
+        for name in names:
+            if name not in self._entries:
+                try:
+                    self._entries[name] = _read(self.folder / name)
+                except ValueError:  # it is being written
+                    names = [other for other in names if other != name]
+        return [self._entries[name] for name in reversed(names)]
+
+    def _from_pulumi(self) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for page in range(1, 1000):
+            options = ("--page-size", str(_PAGE), "--page", str(page))
+            text = self._pulumi.run("stack", "history", "--json", *options, stack=self._stack)
+            some = json.loads(text or "[]")
+            found += some
+            if len(some) < _PAGE:
+                break
+        return found
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    data = path.read_bytes()
+    try:
+        entry = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    except (OSError, EOFError) as error:  # what gzip raises
+        raise ValueError(str(error)) from error
+    if not isinstance(entry, dict):
+        raise ValueError("not an object")
+    return entry
+
+
+def parse(entries: Sequence[Mapping[str, Any]], project: str) -> list[Update]:
+    """Read entries, the newest first, as files or `pulumi stack history --json` have them.
+
+    Args:
+        entries: the entries; a file backend does not number them, so they are counted.
+        project: the project's name, which is the namespace of its config.
+
+    Returns:
+        The updates, the oldest first.
     """
-    every = [one for one in reversed(listed) if one.get("result") != "in-progress"]
-    return [_update(number, one) for number, one in enumerate(every, 1)]
+    ended = [one for one in reversed(entries) if one.get("result") != "in-progress"]
+    return [_update(number, one, project) for number, one in enumerate(ended, 1)]
 
 
-def _update(number: int, one: Mapping[str, Any]) -> Update:
-    said = message.parse(one.get("message", ""))
-    config = {key: held.get("value", "") for key, held in one.get("config", {}).items()}
-    started = datetime.fromisoformat(one["startTime"])
+def _update(number: int, one: Mapping[str, Any], project: str) -> Update:
+    config = one.get("config") or {}
     return Update(
         number=int(one.get("version") or number),
-        time=started if started.tzinfo else started.replace(tzinfo=UTC),
+        time=_time(one["startTime"]),
         what=one.get("kind", ""),
         result=one.get("result", ""),
-        message=said,
-        who=said.by,
-        weights=_weights(config.get(_WEIGHTS)),
-        during=record.KEY in config,
+        message=message.parse(one.get("message", "")),
+        config=_config_text(config.get(f"{project}:weights", "")),
+        during=RECORD_KEY in config,
     )
 
 
-def _weights(text: str | None) -> dict[str, int] | None:
-    if text is None:
-        return dict(DEFAULT_WEIGHTS)
+def _time(value: object) -> datetime:
+    """Read seconds since the epoch, as in a file, or RFC 3339, as `pulumi` prints."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    time = datetime.fromisoformat(str(value))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _config_text(value: object) -> str | None:
+    """Return a config value as text, None if it is a secret.
+
+    A file has the value itself or `{"secure": ...}`; `pulumi` prints an object about it.
+    """
+    if isinstance(value, Mapping) and value.keys() <= {"value", "secret", "objectValue"}:
+        if value.get("secret"):
+            return None
+        value = value.get("value", "")
+    if is_secret(value):
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _weights(text: str) -> dict[str, int] | None:
+    # They take long to import, and `rollout status` shows no weights of an update.
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415
+
+    from loadbalancer.config.model import DEFAULT_WEIGHTS  # noqa: PLC0415
+    from loadbalancer.config.values import read_pairs  # noqa: PLC0415
+
     try:
-        found = pairs(text)
+        found = read_pairs(text) if text else {}
         given = {app: int(weight) for app, weight in found.items()}  # type: ignore[attr-defined]
     except (PydanticCustomError, ValueError, TypeError, AttributeError):
         return None
@@ -77,15 +186,15 @@ def _weights(text: str | None) -> dict[str, int] | None:
 
 
 def foreign(updates: Iterable[Update], rollout: str) -> Update | None:
-    """Find an update that a rollout did not make itself."""
+    """Find the first update that a rollout did not make itself, by the rollout's id."""
     return next((one for one in updates if one.message.rollout != rollout), None)
 
 
 def stable(updates: Sequence[Update]) -> list[Update]:
-    """List the updates that were good as far as is known, the oldest first.
+    """List the updates that a rollback may go to, the oldest first.
 
-    That is a rollout's end, a way back, and anybody's update outside a rollout; not one that
-    failed, a step on the way, or one that was taken back later.
+    These are successful updates with known weights: the end of a rollout, a rollback, and any
+    update outside a rollout. Steps are not, nor is what was rolled back later.
     """
     undone = [one.message.undoes for one in updates if one.message.undoes and one.succeeded]
     return [
@@ -113,8 +222,11 @@ def last_stable(updates: Sequence[Update], present: Mapping[str, int]) -> Update
 
 
 def same(one: Mapping[str, int], other: Mapping[str, int]) -> bool:
-    """Tell whether weights come to the same shares; an app without any may be missing."""
-    if not any(one.values()) or not any(other.values()):
+    """Tell whether weights give the same shares; an app with weight 0 may be missing."""
+    total, other_total = sum(one.values()), sum(other.values())
+    if not total or not other_total:
         return False
-    first, second = shares(one), shares(other)
-    return all(first.get(app, 0) == second.get(app, 0) for app in first | second)
+    return all(
+        one.get(app, 0) * other_total == other.get(app, 0) * total
+        for app in one.keys() | other.keys()
+    )

@@ -1,4 +1,4 @@
-"""The message of an update: what a person reads, and trailers as Git's commits have; pure."""
+"""The message of an update: text for people, and trailers as the messages of Git commits have."""
 
 import re
 from collections.abc import Mapping
@@ -10,18 +10,19 @@ _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
 class Kind(StrEnum):
-    """What an update is to a rollout."""
+    """The role of an update in a rollout."""
 
     STEP = "step"
     REACHED = "reached"
-    BACK = "rolled back"
+    ROLLED_BACK = "rolled back"
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message: its text, and what the trailers say; empty for an update by anybody else.
+    """A message: its text and its trailers, which are empty in messages of other updates.
 
-    `undoes` are the first and the last number of the updates that this one takes back.
+    `rollout` is the id of the rollout, `by` the user, and `undoes` the first and the last number
+    of the updates that this one rolls back.
     """
 
     text: str
@@ -32,7 +33,7 @@ class Message:
 
 
 def write(message: Message) -> str:
-    """Write a message with its trailers, as `parse` reads it."""
+    """Write a message with its trailers; `parse` is the inverse."""
     trailers = {
         "Rollout": message.rollout,
         "Kind": message.kind,
@@ -44,7 +45,7 @@ def write(message: Message) -> str:
 
 
 def parse(text: str) -> Message:
-    """Read a message, whoever wrote it."""
+    """Read a message; one without our trailers is text alone."""
     body, blank, last = text.rpartition("\n\n")
     found = dict(_TRAILER.findall(last)) if blank else {}
     if "Kind" not in found or found["Kind"] not in set(Kind):
@@ -59,6 +60,6 @@ def parse(text: str) -> Message:
     )
 
 
-def weights(values: Mapping[str, int]) -> str:
-    """Write weights as they are given on the command line."""
-    return ",".join(f"{app}={weight}" for app, weight in sorted(values.items()))
+def format_weights(weights: Mapping[str, int]) -> str:
+    """Write weights as the command line takes them: `app1=6,app2=4`."""
+    return ",".join(f"{app}={weight}" for app, weight in sorted(weights.items()))

@@ -1,0 +1,199 @@
+"""Control of a running rollout: its lock, requests of other terminals, and the operator."""
+
+import fcntl
+import getpass
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+
+from loadbalancer import names
+from loadbalancer.rollout.errors import AlreadyRunningError
+
+
+class Request(StrEnum):
+    """What another terminal may request of a running rollout."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    PROMOTE_FULL = "promote to the last step"
+    ABORT = "abort"
+
+
+class Answer(StrEnum):
+    """What the operator may answer after Ctrl-C."""
+
+    HALT = "halt"
+    CONTINUE = "continue"
+    ROLL_BACK = "roll back"
+
+
+@dataclass
+class Holder:
+    """The process that runs a rollout; `started` tells it from a later one with the same PID."""
+
+    user: str
+    host: str
+    pid: int
+    started: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} of {self.user} on {self.host}"
+
+
+def this_process() -> Holder:
+    """Describe this process."""
+    pid = os.getpid()
+    return Holder(getpass.getuser(), socket.gethostname(), pid, _started(pid))
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in clock ticks since the boot; empty if it is not known."""
+    try:
+        # The name before the last parenthesis may contain spaces.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+class Control:
+    """Two files of a stack in the project's folder: a lock, and a request of another terminal."""
+
+    def __init__(self, project: Path, stack: str) -> None:
+        self._folder = project / ".rollout"
+        self._lock = self._folder / f"{names.slug(stack)}.lock"
+        self._request = self._folder / f"{names.slug(stack)}.request"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock, which the kernel releases when the process ends, however it ends.
+
+        Raises:
+            AlreadyRunningError: when another process holds it.
+        """
+        self._folder.mkdir(exist_ok=True)
+        with self._lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunningError from None
+            # It was meant for an earlier rollout.
+            self._request.unlink(missing_ok=True)
+            yield
+
+    def is_running(self) -> bool:
+        """Tell whether a process holds the lock; changes nothing."""
+        if not self._lock.exists():
+            return False
+        with self._lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def send(self, request: Request) -> None:
+        """Leave a request for the running rollout."""
+        draft = self._request.with_suffix(".new")
+        draft.write_text(request.value)
+        draft.replace(self._request)
+
+    def receive(self) -> Request | None:
+        """Take the request of another terminal, once."""
+        # Moved first, so that a request that comes while this one is read is not lost.
+        taken = self._request.with_suffix(".taken")
+        try:
+            self._request.replace(taken)
+        except FileNotFoundError:
+            return None
+        text = taken.read_text()
+        taken.unlink()
+        return Request(text) if text in set(Request) else None
+
+
+Quiet = Callable[[], AbstractContextManager[None]]
+
+_ANSWERS = {"h": Answer.HALT, "c": Answer.CONTINUE, "r": Answer.ROLL_BACK}
+
+
+class Operator:
+    """The person at the terminal, if there is one.
+
+    A first Ctrl-C asks what to do. Without a terminal, and at a second Ctrl-C, the rollout halts;
+    so it does at SIGTERM and when the terminal is closed.
+    """
+
+    def __init__(self, quiet: Quiet) -> None:
+        """Ask questions while `quiet` keeps the view off the terminal."""
+        self.present = sys.stdin.isatty() and sys.stdout.isatty()
+        self._quiet = quiet
+        self._interrupted = False
+        self._terminated = False
+        self._question = ""
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Note signals instead of being ended by them."""
+        before = {
+            number: signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            self._interrupted = True
+        else:
+            self._terminated = True
+
+    def interruption(self) -> Answer | None:
+        """After a signal, find out what to do; None when there was none."""
+        if self._terminated or (self._interrupted and not self.present):
+            return Answer.HALT
+        if not self._interrupted:
+            return None
+        self._interrupted = False
+        with self._quiet():
+            answer = self._ask()
+        self._interrupted = False
+        return answer
+
+    def _ask(self) -> Answer:
+        """Ask until there is an answer; another Ctrl-C, or the end of the input, halts."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            while True:
+                line = input("\nHalt here (h), continue (c), or roll back (r)? ").strip().lower()
+                if line[:1] in _ANSWERS:
+                    return _ANSWERS[line[:1]]
+        except (KeyboardInterrupt, EOFError):
+            return Answer.HALT
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def answer(self, question: str) -> bool | None:
+        """Return whether a question was answered with yes or no; None while it is not answered."""
+        if not self.present:
+            return None
+        if question != self._question:
+            self._question = question
+            with self._quiet():
+                print(f"{question} (y/n)", flush=True)
+        ready, _, _ = select.select([sys.stdin], [], [], 0)
+        line = sys.stdin.readline().strip().lower() if ready else ""
+        if line[:1] not in {"y", "n"}:
+            return None
+        self._question = ""
+        return line[:1] == "y"
