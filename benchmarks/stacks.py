@@ -36,7 +36,7 @@ def main(count: int) -> None:
             stacks.append(stack)
             print(f"{number:>5} {f'{number}:1':>8} {took:>6.1f} {took / first:>6.2f}", flush=True)
         _answer_with_their_own(stacks, 1)
-        stacks[0].stack.destroy()
+        stacks[0].destroy()
         _answer_with_their_own(stacks[1:], 2)
         print(f"each of {count} answered with its weights, and {count - 1} after one had gone")
 

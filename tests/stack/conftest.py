@@ -1,7 +1,9 @@
-"""Real stacks for tests: one that many share, or one of a test's own."""
+"""Real stacks for tests: shared by the session or a module, or one of a test's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,25 @@ from toolchain import baseimages
 from toolchain.dockerapi import Engine
 from toolchain.recipes import RECIPES
 
-NewStack = Callable[[], Deployment]
+
+@dataclass(frozen=True)
+class Shared:
+    """A stack that several tests use, and the config with which each of them finds it."""
+
+    deployment: Deployment
+    config: dict[str, Any]
+
+    @classmethod
+    def up(cls, deployment: Deployment) -> "Shared":
+        """Bring a stack up, and note its config."""
+        deployment.up()
+        return cls(deployment, deployment.config())
+
+    def reset(self) -> None:
+        """Set the config back, with an update where the last one was of another."""
+        self.deployment.replace_config(self.config)
+        if self.deployment.applied != self.config:
+            self.deployment.up()
 
 
 def find_base_images() -> dict[str, str]:
@@ -49,30 +69,45 @@ def layers(base_images: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared_stack(
+def session_stack(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Shared]:
+    """A stack that is up as long as the worker runs tests of stacks; its end is a clean preview."""
+    with Deployment.temporary(tmp_path_factory.mktemp("shared"), base_images) as deployment:
+        yield Shared.up(deployment)
+        deployment.expect_no_changes()
+
+
+@pytest.fixture(scope="module")
+def module_stack(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Deployment]:
-    """A stack at its defaults, up for the whole session, for tests that only look at it."""
-    with Deployment.temporary(tmp_path_factory.mktemp("shared"), base_images) as deployment:
-        deployment.up()
+    """A stack of the module's own, not up yet; its end is a clean preview."""
+    with Deployment.temporary(tmp_path_factory.mktemp("module"), base_images) as deployment:
         yield deployment
         deployment.expect_no_changes()
 
 
 @pytest.fixture
-def stack(shared_stack: Deployment) -> Iterator[Deployment]:
-    """The shared stack, for a test that changes it, and ends with a clean preview."""
-    yield shared_stack
-    shared_stack.expect_no_changes()
-    config = shared_stack.stack.get_all_config()
-    if "loadbalancer:weights" in config:
-        shared_stack.stack.remove_config("weights")
-        shared_stack.up()
+def stack(session_stack: Shared) -> Deployment:
+    """The session's stack with the default weights, for tests that leave their config clean.
+
+    Where the test before has set others, they are set back here: a test that sets its own weights
+    takes `stack_of_any_weights` and saves that update.
+    """
+    session_stack.reset()
+    return session_stack.deployment
+
+
+@pytest.fixture
+def stack_of_any_weights(session_stack: Shared) -> Deployment:
+    """The session's stack with the weights that the test before has left."""
+    return session_stack.deployment
 
 
 @pytest.fixture
 def own_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
-    """A stack of the test's own, not up yet; removed with all that is left of it."""
+    """A stack of the test's own, not up yet."""
     with Deployment.temporary(tmp_path, base_images) as deployment:
         yield deployment
         deployment.expect_no_changes()

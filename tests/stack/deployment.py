@@ -1,34 +1,47 @@
-"""An ephemeral stack: the project copied to a folder of its own, with a backend of its own."""
+"""An ephemeral stack: a copy of the project in a folder and with a backend of its own."""
 
+import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 from docker.models.containers import Container
-from pulumi import automation
 
-from loadbalancer import engine, names
-from loadbalancer.drift import orphans
+from loadbalancer import engine
 from loadbalancer.engine.ports import is_bound
 from loadbalancer.providers import port
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi, PulumiError
+from tests.stack import leftovers
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("Pulumi.yaml", "__main__.py", "loadbalancer", "apps", "nginx")
+NAME = "loadbalancer"
+"""The project's name, the prefix of its config keys."""
+PARTS = ("Pulumi.yaml", "__main__.py", "lb", "loadbalancer", "toolchain", "apps", "nginx")
+LEFT_OUT = {
+    "apps": ("__pycache__",),
+    "nginx": ("__pycache__",),
+    "toolchain": ("build", "cmd", "shim", "__pycache__"),
+}
+"""What is not copied. Compiled modules of the program are: each copy would compile them again."""
+
+Changes = dict[str, int]
+"""How many resources an update created, updated, replaced, deleted and left the same."""
 
 
 def _own_ports() -> Iterator[int]:
-    """Go round the ports that are for this process and not for the other workers of pytest."""
+    """Cycle through the ports that belong to this worker of pytest and to no other."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     own = port.RANGE[worker::workers]
@@ -41,68 +54,52 @@ _PORTS = _own_ports()
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports of 127.0.0.1 that nobody listens on, nor will until the caller does.
+    """Find ports of 127.0.0.1 that are free, and stay free until the caller publishes them.
 
-    Some seconds go by before a container has the port. Meanwhile neither a connection of this host
-    nor another test is given it.
+    It takes some seconds until a container has the port. Meanwhile neither a connection of this
+    host nor another test gets it.
     """
     free = (number for number in _PORTS if not is_bound("127.0.0.1", number))
     return [next(free) for _ in range(count)]
 
 
-@cache
-def _pulumi_command() -> automation.PulumiCommand:
-    """Find Pulumi's CLI once: each of these runs it to ask for its version."""
-    return automation.PulumiCommand()
-
-
-def changes(result: automation.UpResult | automation.RefreshResult) -> dict[str, int]:
-    """Count what an update did, by operation."""
-    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items()}
-
-
 @dataclass
 class Deployment:
-    """One stack and what a test asks of it."""
+    """One stack and what tests do with it."""
 
     folder: Path
-    stack: automation.Stack
+    name: str
     environment: dict[str, str]
-    log: list[str] = field(default_factory=list)
-    _outputs: automation.OutputMap = field(default_factory=dict)
+    applied: dict[str, Any] | None = None
+    """The config of the last `up`; None before the first one and after one that failed."""
 
     @classmethod
     def create(cls, folder: Path, base_images: Mapping[str, str]) -> "Deployment":
-        """Copy the project and make a stack in it that nobody else has; nothing is up yet."""
+        """Copy the project and create a stack in it, without bringing it up."""
         project = folder / "project"
         project.mkdir()
         for part in PARTS:
             source = PROJECT / part
             if source.is_dir():
-                left_out = shutil.ignore_patterns("__pycache__")
+                left_out = shutil.ignore_patterns(*LEFT_OUT.get(part, ()))
                 shutil.copytree(source, project / part, ignore=left_out)
             else:
-                shutil.copy(source, project / part)
+                shutil.copy2(source, project / part)
         (project / ".venv").symlink_to(PROJECT / ".venv")
         (folder / "state").mkdir()
         environment = {
             "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "GOGC": "400",  # Pulumi's processes are many and short; collecting costs a tenth
+            # Pulumi's processes are many and short; collecting garbage costs them a tenth.
+            "GOGC": "400",
         }
-        stack = automation.create_stack(
-            f"test-{uuid.uuid4().hex[:8]}",
-            work_dir=str(project),
-            opts=automation.LocalWorkspaceOptions(
-                env_vars=environment, pulumi_command=_pulumi_command()
-            ),
-        )
-        deployment = cls(project, stack, environment)
+        deployment = cls(project, leftovers.new_stack_name(), environment)
+        deployment.pulumi_cli.run("stack", "init", deployment.name, "--no-select")
         port, admin_port = free_ports(2)
         deployment.set_all(
             {
-                **{f"baseImages.{key}": name for key, name in base_images.items()},
+                "baseImages": dict(base_images),
                 "port": port,
                 "adminPort": admin_port,
                 "settle": 0,
@@ -113,40 +110,126 @@ class Deployment:
     @classmethod
     @contextmanager
     def temporary(cls, folder: Path, base_images: Mapping[str, str]) -> Iterator["Deployment"]:
-        """Create one that is removed in the end, with all that is left of it."""
+        """Create a stack; remove it at the end, with everything that it has left."""
         deployment = cls.create(folder, base_images)
         try:
             yield deployment
         finally:
             deployment.remove()
 
-    def set(self, key: str, value: object) -> None:
-        """Set a value of the config by its path, as `pulumi config set --path` does."""
-        text = automation.ConfigValue(str(value))
-        self.stack.set_config(key, text, path="." in key)
+    @property
+    def pulumi_cli(self) -> Pulumi:
+        """Pulumi's CLI in the project's folder, on this stack's backend."""
+        return Pulumi(self.folder, self.environment)
+
+    @property
+    def project(self) -> Project:
+        """The copy of the project, as the command line finds it."""
+        return Project.find(self.folder, {**os.environ, **self.environment})
+
+    @property
+    def _config_file(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def _backend(self) -> Path:
+        return self.folder.parent / "state" / ".pulumi"
+
+    # Config
+
+    def config(self) -> dict[str, Any]:
+        """Return the values of the stack's config, by their full keys."""
+        return dict(_load(self._config_file.read_text()).get("config") or {})
+
+    def get(self, key: str) -> Any:
+        """Return a value of the project's config by its key; None where it is not set."""
+        return self.config().get(f"{NAME}:{key}")
+
+    def set(self, path: str, value: object) -> None:
+        """Set a value, as `pulumi config set --path` does, but without a process."""
+        self.set_all({path: value})
 
     def set_all(self, values: Mapping[str, object]) -> None:
-        """Set values of the config by their paths, as `pulumi config set-all --path` does."""
-        texts = {key: automation.ConfigValue(str(value)) for key, value in values.items()}
-        self.stack.set_all_config(texts, path=True)
+        """Set values by their paths, as one change of the file."""
+        config = self.config()
+        for path, value in values.items():
+            *parents, last = f"{NAME}:{path}".split(".")
+            place = config
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[last] = _typed(value) if parents else value
+        self._write(config)
 
     def set_weights(self, **weights: int) -> None:
         """Set weights, each by its path."""
         self.set_all({f"weights.{app}": weight for app, weight in weights.items()})
 
-    def up(self) -> automation.UpResult:
-        """Run `pulumi up`."""
-        result = self.stack.up(on_output=self.log.append)
-        self._outputs = result.outputs
-        return result
+    def unset(self, *keys: str) -> None:
+        """Remove values by their keys, set or not."""
+        removed = {f"{NAME}:{key}" for key in keys}
+        self._write({key: value for key, value in self.config().items() if key not in removed})
+
+    def replace_config(self, config: Mapping[str, Any]) -> None:
+        """Write a config that `config` has returned before."""
+        self._write(config)
+
+    @contextmanager
+    def configured(self, **values: object) -> Iterator[None]:
+        """Set values by their keys while the block runs; afterwards the config is as before."""
+        before = self.config()
+        self.set_all(values)
+        try:
+            yield
+        finally:
+            self.replace_config(before)
+
+    def _write(self, config: Mapping[str, Any]) -> None:
+        # The salt of the passphrase is in the same file.
+        content = _load(self._config_file.read_text()) | {"config": dict(config)}
+        new = self._config_file.with_suffix(".new")
+        new.write_text(yaml.safe_dump(content))
+        new.replace(self._config_file)  # so that a verb that runs never reads half a file
+
+    # Pulumi's commands
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of Pulumi's CLI on this stack; returns what it printed.
+
+        Raises:
+            PulumiError: when it fails; the message is everything that it printed.
+        """
+        try:
+            return self.pulumi_cli.run(*arguments, stack=self.name)
+        except PulumiError as error:
+            raise type(error)(error.output, error.output) from error
+
+    def up(self) -> Changes:
+        """Run `pulumi up` without a preview; errors as of `run`."""
+        config, self.applied = self.config(), None
+        self.run("up", "--yes", "--skip-preview")
+        self.applied = config
+        return self._last_changes()
+
+    def refresh(self) -> Changes:
+        """Run `pulumi refresh`; errors as of `run`."""
+        self.run("refresh", "--yes", "--skip-preview")
+        return self._last_changes()
+
+    def destroy(self) -> None:
+        """Run `pulumi destroy`; errors as of `run`."""
+        self.run("destroy", "--yes", "--skip-preview")
+
+    def preview(self) -> str:
+        """Run `pulumi preview`; returns what it printed. Errors as of `run`."""
+        return self.run("preview")
 
     def expect_no_changes(self) -> None:
-        """Run `pulumi preview --expect-no-changes`."""
-        self.stack.preview(expect_no_changes=True, on_output=self.log.append)
+        """Run `pulumi preview --expect-no-changes`; errors as of `run`."""
+        self.run("preview", "--expect-no-changes")
 
     def pulumi(self, *arguments: str) -> list[str]:
-        """Write a command line of the CLI for this stack."""
-        return ["pulumi", *arguments, "--stack", self.stack.name, "--non-interactive"]
+        """Return a command line of the CLI for this stack."""
+        return ["pulumi", *arguments, "--stack", self.name, "--non-interactive"]
 
     def process(self, *command: str, **options: Any) -> "subprocess.Popen[str]":
         """Start a program in the project's folder, on this stack's backend."""
@@ -158,13 +241,39 @@ class Deployment:
             **options,
         )
 
+    # What Pulumi has recorded
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the stack's state as the backend has it; empty before the first update."""
+        file = self._backend / "stacks" / NAME / f"{self.name}.json"
+        found: dict[str, Any] = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        return found
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs of the last update, whoever ran it; empty before the first."""
+        for resource in self.checkpoint().get("resources") or []:
+            if resource["type"] == "pulumi:pulumi:Stack":
+                return dict(resource.get("outputs") or {})
+        return {}
+
     def output(self, name: str) -> Any:
-        """Return one of the outputs that the last `up` printed."""
-        return self._outputs[name].value
+        """Return an output of the last update."""
+        return self.outputs()[name]
+
+    def locks(self) -> list[Path]:
+        """List the locks of updates that are running or were killed."""
+        return list((self._backend / "locks").rglob("*.json"))
+
+    def _last_changes(self) -> Changes:
+        folder = self._backend / "history" / NAME / self.name
+        newest = max(folder.glob("*.history.json"))
+        return dict(json.loads(newest.read_text())["resourceChanges"] or {})
+
+    # What is running
 
     @property
     def url(self) -> str:
-        """The address that the stack prints."""
+        """The address at which nginx answers."""
         return str(self.output("url"))
 
     def answers(self, count: int) -> list[str]:
@@ -178,9 +287,9 @@ class Deployment:
         return bodies
 
     def shares(self, count: int) -> dict[str, int]:
-        """Count which app answered how many of so many requests."""
-        names_ = {f"Salam alikom, this is App{n} :) ": f"app{n}" for n in (1, 2)}
-        return dict(Counter(names_[body] for body in self.answers(count)))
+        """Count the answers of each app to so many requests."""
+        found = (re.search(r"App\d", body) for body in self.answers(count))
+        return dict(Counter(match.group().lower() for match in found if match))
 
     def containers(self) -> dict[str, Container]:
         """Find the containers that the outputs name, by that name."""
@@ -194,34 +303,36 @@ class Deployment:
         return {name: str(container.id) for name, container in self.containers().items()}
 
     def labelled(self) -> list[Container]:
-        """List every container with the stack's label, whether a state knows it or not."""
-        filters: dict[str, str | list[str] | bool] = {"label": f"{names.STACK}={self.stack.name}"}
-        return engine.connect().containers.list(all=True, ignore_removed=True, filters=filters)
+        """List every container with the stack's label, in its state or not."""
+        return leftovers.containers(engine.connect(), self.name)
 
     def nginx(self) -> Container:
         """Find nginx's container."""
         return engine.connect().containers.get(self.output("containers")["nginx"])
 
     def leftovers(self) -> list[str]:
-        """List what carries the stack's labels or name on this host."""
-        client = engine.connect()
-        found = orphans.find(client, "loadbalancer", self.stack.name, known=())
-        labelled = [f"{orphan.kind} {orphan.name}" for orphan in found]
-        # As the engine lists them: to look at one again fails where another test has removed it.
-        tags = [tag for image in client.api.images() for tag in image["RepoTags"] or ()]
-        return labelled + [tag for tag in tags if self.stack.name in tag]
+        """List what carries the stack's label or name on this host."""
+        return leftovers.find(engine.connect(), self.name)
 
     def remove(self) -> None:
-        """Remove everything of the stack, also what `destroy` could not."""
+        """Remove everything of the stack, also what `destroy` cannot remove."""
         try:
-            self.stack.cancel()
-            self.stack.destroy(on_output=self.log.append)
+            if self.locks():
+                self.run("cancel", "--yes")
+            self.destroy()
         finally:
-            self._remove_labelled()
+            leftovers.remove(engine.connect(), self.name)
 
-    def _remove_labelled(self) -> None:
-        client = engine.connect()
-        for container in self.labelled():
-            container.remove(force=True)
-        for orphan in list(orphans.find(client, "loadbalancer", self.stack.name, known=())):
-            orphan.remove()
+
+def _load(text: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return dict(yaml.load(text, loader) or {})  # noqa: S506 - both are safe ones
+
+
+def _typed(value: object) -> object:
+    """Turn a text into what `pulumi config set --path` makes of it: whole numbers and booleans."""
+    if not isinstance(value, str):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    return int(value) if re.fullmatch(r"0|-?[1-9]\d*", value) else value

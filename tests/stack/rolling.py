@@ -73,7 +73,7 @@ PROGRAM = ("-m", "loadbalancer")
 
 def command(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> list[str]:
     """Write a command line of a verb of a rollout; the program is given as Python takes it."""
-    return [sys.executable, *program, *words, "--stack", stack.stack.name]
+    return [sys.executable, *program, *words, "--stack", stack.name]
 
 
 def run(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> tuple[int, str]:

@@ -22,7 +22,7 @@ PATIENCE = Wait(timeout=300, interval=0.05)
 def _command(stack: Deployment, verb: tuple[str, ...]) -> list[str]:
     """Write a command line; the terminal is one that can do more than print lines."""
     python = ("env", "TERM=xterm", sys.executable, "-m", "loadbalancer")
-    return [*python, *verb, "--stack", stack.stack.name]
+    return [*python, *verb, "--stack", stack.name]
 
 
 def run(stack: Deployment, *verb: str) -> tuple[int, str, str]:

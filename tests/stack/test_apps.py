@@ -19,7 +19,7 @@ def test_five_apps_each_get_their_share(own_stack: Deployment) -> None:
         command = (sys.executable, "-m", "loadbalancer", "app", f"app{number}")
         assert own_stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
     own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2}')
-    told = own_stack.stack.preview().stdout.partition("Diagnostics:")[2]
+    told = own_stack.preview().partition("Diagnostics:")[2]
     assert told.count("apps/app5 has no weight, so it is not deployed.") == 1
     own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2,"app5":1}')
     own_stack.up()

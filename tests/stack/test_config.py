@@ -38,14 +38,14 @@ def test_a_bad_value_is_refused_and_the_stack_serves_on(stack: Deployment) -> No
     before = stack.ids()
     for path, value, expected in REFUSED:
         key = path.partition(".")[0]
-        kept = stack.stack.get_all_config().get(f"loadbalancer:{key}")
+        kept = stack.get(key)
         stack.set(path, value)
         try:
             shown = preview(stack)
         finally:
-            stack.stack.remove_config(key)
+            stack.unset(key)
             if kept:
-                stack.stack.set_config(key, kept)
+                stack.set(key, kept)
         assert expected in shown
         assert "pulumi config " in shown
     assert stack.ids() == before
@@ -69,14 +69,14 @@ def test_every_fault_is_shown_at_once(stack: Deployment) -> None:
     try:
         shown = preview(stack)
     finally:
-        stack.stack.remove_config("weights")
-        stack.stack.remove_config("drain")
+        stack.unset("weights")
+        stack.unset("drain")
     for key in ("weights.app1: -3", "weights.app9: 1", "drain: 0"):
         assert key in shown
 
 
 def test_a_port_that_another_program_holds(stack: Deployment) -> None:
-    own_port = stack.stack.get_config("port")
+    own_port = stack.get("port")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -85,7 +85,7 @@ def test_a_port_that_another_program_holds(stack: Deployment) -> None:
         try:
             shown = preview(stack)
         finally:
-            stack.stack.set_config("port", own_port)
+            stack.set("port", own_port)
     assert f"port: {port} is taken on this host by another program" in shown
     assert f"pulumi config set port {port + 1}" in shown
 
@@ -108,5 +108,5 @@ def test_a_port_that_another_container_holds(
     try:
         shown = preview(stack)
     finally:
-        stack.stack.remove_config("directPorts")
+        stack.unset("directPorts")
     assert f"directPorts.app1: {port} is taken on this host by container {other.name}" in shown

@@ -59,10 +59,10 @@ def engine_over_tcp() -> Iterator[tuple[str, list[int]]]:
 
 
 def test_a_command_in_a_container_loses_no_output(
-    engine_over_tcp: tuple[str, list[int]], shared_stack: Deployment
+    engine_over_tcp: tuple[str, list[int]], stack: Deployment
 ) -> None:
     address, _ = engine_over_tcp
-    nginx = DockerClient(address).containers.get(str(shared_stack.nginx().id))
+    nginx = DockerClient(address).containers.get(str(stack.nginx().id))
     for _ in range(5):
         code, printed = exec.run(nginx, ["sh", "-c", "echo out; echo err >&2; exit 7"])
         assert (code, sorted(printed.split())) == (7, ["err", "out"])
@@ -76,8 +76,7 @@ def test_up_change_and_refresh_over_docker_host(
     engine_over_tcp: tuple[str, list[int]], own_stack: Deployment
 ) -> None:
     address, connections = engine_over_tcp
-    workspace = own_stack.stack.workspace
-    workspace.env_vars = {**workspace.env_vars, "DOCKER_HOST": address}
+    own_stack.environment["DOCKER_HOST"] = address
     own_stack.up()
     assert own_stack.shares(10) == {"app1": 6, "app2": 4}
     assert own_stack.url.startswith("http://127.0.0.1:")
@@ -85,6 +84,6 @@ def test_up_change_and_refresh_over_docker_host(
     own_stack.set_weights(app1=7, app2=3)
     own_stack.up()
     assert own_stack.shares(10) == {"app1": 7, "app2": 3}
-    own_stack.stack.refresh()
+    own_stack.refresh()
     own_stack.expect_no_changes()
     assert connections[0] > before > 0

@@ -32,11 +32,6 @@ def plugins(folder: Path) -> list[str]:
     return found
 
 
-def locks(stack: Deployment) -> list[Path]:
-    """List the locks that updates of a stack hold."""
-    return list((stack.folder.parent / "state/.pulumi/locks").rglob("*.json"))
-
-
 @pytest.fixture
 def new_version(own_stack: Deployment) -> Iterator[Deployment]:
     """A stack that is up, and new code for both apps that is not up yet."""
@@ -69,7 +64,7 @@ def test_a_killed_up_costs_no_request_and_repair_cleans_up(new_version: Deployme
         PATIENCE.until("the plugins to end", lambda: plugins(stack.folder) or None)
         stack.set("settle", 0)
         repair = stack.process(
-            sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.stack.name
+            sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.name
         )
         assert repair.wait(timeout=500) == 0
     assert load.failures == []
@@ -81,13 +76,13 @@ def test_a_killed_up_costs_no_request_and_repair_cleans_up(new_version: Deployme
 
 def test_repair_does_not_take_the_lock_of_a_running_update(new_version: Deployment) -> None:
     stack = new_version
-    command = (sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.stack.name)
+    command = (sys.executable, "-m", "loadbalancer", "repair", "--stack", stack.name)
     update = stack.process(*stack.pulumi("up", "--yes", "--skip-preview"))
     try:
-        PATIENCE.until("the lock", lambda: None if locks(stack) else "no lock")
+        PATIENCE.until("the lock", lambda: None if stack.locks() else "no lock")
         # It must not end before it is found.
         update.send_signal(signal.SIGSTOP)
-        assert locks(stack)
+        assert stack.locks()
         repair = stack.process(*command, stderr=subprocess.PIPE)
         _, said = repair.communicate(timeout=300)
     finally:

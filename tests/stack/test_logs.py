@@ -50,13 +50,13 @@ def of_request(stack: Deployment, id_: str) -> list[dict[str, str]]:
     return [parts(line) for line in found]
 
 
-def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(shared_stack: Deployment) -> None:
+def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(stack: Deployment) -> None:
     given = f"given-by/the.client={uuid.uuid4().hex}"
-    made = ask(shared_stack, "/nowhere?a=b")
-    assert ask(shared_stack, "/nowhere?a=b", given) == given
-    containers = shared_stack.output("containers")
+    made = ask(stack, "/nowhere?a=b")
+    assert ask(stack, "/nowhere?a=b", given) == given
+    containers = stack.output("containers")
     for id_ in (given, made):
-        by = {one["of"]: one for one in of_request(shared_stack, id_)}
+        by = {one["of"]: one for one in of_request(stack, id_)}
         (app,) = by.keys() - {"nginx"}
         (name,) = containers["apps"][app]
         assert containers["nginx"].endswith(f"-{by['nginx']['source']}")
@@ -67,12 +67,12 @@ def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(shared_stack: De
         assert {one["status"] for one in by.values()} == {"404"}
 
 
-def test_filters(shared_stack: Deployment) -> None:
-    ids = {path: [ask(shared_stack, path) for _ in range(10)] for path in ("/", "/nowhere")}
+def test_filters(stack: Deployment) -> None:
+    ids = {path: [ask(stack, path) for _ in range(10)] for path in ("/", "/nowhere")}
     missing: list[dict[str, str]] = []
 
     def look() -> object:
-        lines = logs(shared_stack, "--status", "404", "--tail", "20")
+        lines = logs(stack, "--status", "404", "--tail", "20")
         missing[:] = [parts(line) for line in lines]
         found = {one["id"] for one in missing}
         return None if found == set(ids["/nowhere"]) else found
@@ -81,18 +81,18 @@ def test_filters(shared_stack: Deployment) -> None:
     assert [one["status"] for one in missing] == ["404"] * 20
     assert [one["time"] for one in missing] == sorted(one["time"] for one in missing)
 
-    of_app1 = [parts(line) for line in logs(shared_stack, "--app", "app1", "--status", "2xx,404")]
+    of_app1 = [parts(line) for line in logs(stack, "--app", "app1", "--status", "2xx,404")]
     assert {one["of"] for one in of_app1} == {"app1", "nginx"}
     # What other tests did to app1 may be there too: "app1 502, app2 200".
     assert all("app1" in (one["asked"] or one["of"]) for one in of_app1)
 
-    assert len(logs(shared_stack, "--tail", "7")) == 7
-    assert any("[notice]" in line for line in logs(shared_stack, "--tail", "100000"))
-    assert not logs(shared_stack, "--tail", "0")
+    assert len(logs(stack, "--tail", "7")) == 7
+    assert any("[notice]" in line for line in logs(stack, "--tail", "100000"))
+    assert not logs(stack, "--tail", "0")
 
     # A log cannot drive the terminal.
-    id_ = ask(shared_stack, "/%1b]0;title%07%0a%e2%80%ae")
-    paths = {one["path"] for one in of_request(shared_stack, id_)}
+    id_ = ask(stack, "/%1b]0;title%07%0a%e2%80%ae")
+    paths = {one["path"] for one in of_request(stack, id_)}
     assert r"/\x1b]0;title\x07\n\u202e" in paths
     assert {unquote(path) for path in paths} > {"/\x1b]0;title\x07\n\u202e"}
 
@@ -101,7 +101,7 @@ def test_filters(shared_stack: Deployment) -> None:
         (("--app", "app9"), "Give one of these: app1, app2"),
         (("--tail", "some"), "is not a whole number"),
     ):
-        code, out, err = run(shared_stack, "logs", *arguments)
+        code, out, err = run(stack, "logs", *arguments)
         assert (code, out) == (2, "")
         assert said in err
 

@@ -99,7 +99,7 @@ def test_every_request_is_counted_over_four_reloads(metered: Deployment) -> None
     assert counts == dict(sent)
     assert not found.reset
     for app in found.apps.values():
-        assert app.tries["answered"] == app.requests
+        assert app.attempts["answered"] == app.requests
         assert app.request_duration.count == app.upstream_duration.count == app.requests
         assert app.sent > 100 * app.requests
 
@@ -133,7 +133,7 @@ def test_a_duration_is_in_its_bucket(metered: Deployment) -> None:
     assert app.p50 == app.request_duration.quantile(0.5)
 
 
-def test_failed_tries_are_charged_to_the_app_that_failed(metered: Deployment) -> None:
+def test_failed_attempts_are_charged_to_the_app_that_failed(metered: Deployment) -> None:
     stack = metered
     stack.shares(10)
     before, sent = settled(stack), 0
@@ -146,17 +146,17 @@ def test_failed_tries_are_charged_to_the_app_that_failed(metered: Deployment) ->
         sent += 1
         return seen(stack, before, sent)
 
-    while not (found := die()).apps["app1"].tries["error"]:
+    while not (found := die()).apps["app1"].attempts["error"]:
         assert sent <= 10
-    assert found.apps["app1"].tries["error"] == 1
+    assert found.apps["app1"].attempts["error"] == 1
     assert found.apps["app1"].requests == 0
-    assert found.apps["app2"].by_code[404] == found.apps["app2"].tries["answered"] == sent
+    assert found.apps["app2"].by_code[404] == found.apps["app2"].attempts["answered"] == sent
 
     # Docker starts it again; until it listens nobody can connect to it. If it does before anybody
     # has tried to, it dies once more.
     def look() -> object:
-        tries = die().apps["app1"].tries
-        return None if tries["connect_failed"] else tries
+        attempts = die().apps["app1"].attempts
+        return None if attempts["connect_failed"] else attempts
 
     Wait(120, 0.05).until("a connection to app1 to fail", look)
     assert window.since(before, read(stack)).apps["app1"].errors == 0
@@ -276,7 +276,7 @@ def test_status_json_says_what_metrics_say(metered: Deployment) -> None:
     for app in told["apps"]:
         same = found.apps[app["name"]]
         assert {int(code): n for code, n in app["requests"].items()} == same.requests
-        assert app["tries"] == same.tries
+        assert app["attempts"] == same.attempts
         assert tuple(app["request_duration"]["counts"]) == same.request_duration.counts
         assert tuple(told["bounds"]) == same.request_duration.bounds
         assert len(app["servers"]) == same.servers_up + same.servers_down

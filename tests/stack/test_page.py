@@ -99,11 +99,11 @@ class Seen:
 
 
 @pytest.fixture
-def seen(shared_stack: Deployment, browser: Browser) -> Iterator[Seen]:
+def seen(stack: Deployment, browser: Browser) -> Iterator[Seen]:
     """The page, once it has shown its first reading, in which all earlier requests are counted."""
-    settled(shared_stack)
+    settled(stack)
     with new_page(browser) as (page, witness):
-        found = Seen(shared_stack, str(shared_stack.output("adminUrl")), page, witness)
+        found = Seen(stack, str(stack.output("adminUrl")), page, witness)
         open_until(page, witness, found.url, found.expect_live)
         yield found
 

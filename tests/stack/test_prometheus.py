@@ -16,8 +16,8 @@ from tests.stack.prometheus import PATIENCE, Prometheus, prometheus
 
 
 @pytest.fixture
-def exposition(shared_stack: Deployment) -> str:
-    answer = requests.get(f"{shared_stack.output('adminUrl')}/metrics", timeout=60)
+def exposition(stack: Deployment) -> str:
+    answer = requests.get(f"{stack.output('adminUrl')}/metrics", timeout=60)
     answer.raise_for_status()
     return answer.text
 

@@ -58,12 +58,12 @@ def stack(module_stack: Deployment) -> Iterator[Deployment]:
         module_stack.set_weights(**BEFORE)
         module_stack.up()
     yield module_stack
-    assert "loadbalancer-rollout:progress" not in module_stack.stack.get_all_config()
+    assert "loadbalancer-rollout:progress" not in module_stack.config()
 
 
 def weights(stack: Deployment) -> dict[str, int]:
     """The weights in the config."""
-    found = json.loads(stack.stack.get_all_config()["loadbalancer:weights"].value)
+    found = stack.get("weights")
     return {app: int(weight) for app, weight in found.items()}
 
 
@@ -220,7 +220,7 @@ def killed_at_every_boundary(
         code, out = run(stack, "rollout", *verb, program=(str(DYING), str(seen)))
         assert code == -signal.SIGKILL, out
         found[seen.read_text().splitlines()[-1]] = in_force(stack)
-        if "loadbalancer-rollout:progress" not in stack.stack.get_all_config():
+        if "loadbalancer-rollout:progress" not in stack.config():
             # It died when all was done.
             return found
         verb = then
@@ -266,7 +266,7 @@ def test_a_second_one_is_refused_and_other_terminals_are_heard(stack: Deployment
         at_work.wait_for("set", 1)
         code, out = run(stack, "rollout", *TO)
         assert code == 1
-        assert f"a rollout of {stack.stack.name} is at work (process {at_work.process.pid}" in out
+        assert f"a rollout of {stack.name} is at work (process {at_work.process.pid}" in out
         assert run(stack, "rollout", "pause")[0] == 0
         at_work.wait_for("paused")
         assert "It is paused." in run(stack, "rollout", "status")[1]

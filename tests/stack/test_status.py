@@ -26,7 +26,7 @@ ORPHAN = "carries the labels, but no state knows it"
 
 def command(stack: Deployment, verb: str, name: str | None = None) -> tuple[int, str]:
     """Run a verb as `make` does; returns its exit code and what it printed."""
-    arguments = (sys.executable, "-m", "loadbalancer", verb, "--stack", name or stack.stack.name)
+    arguments = (sys.executable, "-m", "loadbalancer", verb, "--stack", name or stack.name)
     process = stack.process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, _ = process.communicate(timeout=1800)
     return process.returncode, output
@@ -34,14 +34,14 @@ def command(stack: Deployment, verb: str, name: str | None = None) -> tuple[int,
 
 def differences(stack: Deployment) -> dict[str, str]:
     """What `status` finds to differ, and in which words; the command must say the same."""
-    found = status.look(stack.stack.workspace, stack.stack.name)
+    found = status.look(stack.project, stack.name)
     code, output = command(stack, "status")
     assert code == (2 if found.drift else 0), output
     for row in found.drift:
         (line,) = [line for line in output.splitlines() if line.startswith(f"{row.what} ")]
         assert line.rstrip().endswith(row.difference)
     last = output.splitlines()[-1]
-    assert last.endswith(f"make repair STACK={stack.stack.name}") == bool(found.drift)
+    assert last.endswith(f"make repair STACK={stack.name}") == bool(found.drift)
     return {row.what: row.difference for row in found.drift}
 
 
@@ -56,7 +56,7 @@ def repair(stack: Deployment) -> str:
 
 def current(stack: Deployment) -> dict[str, str]:
     """IDs of the containers that the stack's outputs name now, whoever brought them up."""
-    output = stack.stack.outputs()["containers"].value
+    output = stack.output("containers")
     every = [output["nginx"], *(name for group in output["apps"].values() for name in group)]
     return {name: str(engine.connect().containers.get(name).id) for name in every}
 
@@ -100,7 +100,7 @@ class Strangers:
 @contextmanager
 def strangers(stack: Deployment, image: str) -> Iterator[Strangers]:
     """Start orphans with all labels copied and with two of them, and what others might run."""
-    ours = names.labels("loadbalancer", stack.stack.name)
+    ours = names.labels("loadbalancer", stack.name)
     copied = dict(next(iter(stack.containers().values())).labels)
     elsewhere = {**ours, names.NETWORK: f"loadbalancer-elsewhere-{uuid.uuid4().hex[:7]}"}
     other = {**copied, names.STACK: f"other-{uuid.uuid4().hex[:8]}"}
@@ -134,7 +134,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
     stack.set("replicas", "app1=4,app2=2")
     stack.up()
     assert differences(stack) == {}
-    state, before = stack.stack.export_stack().deployment, stack.ids()
+    state, before = stack.checkpoint(), stack.ids()
     containers, output = stack.containers(), stack.output("containers")
     removed, stopped, paused, sick = output["apps"]["app1"]
     alone, right = output["apps"]["app2"]
@@ -170,7 +170,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
         assert shares["share of app2"] == "gets 14.29 % instead of 40 %"
         assert len(shares) == 2 + 6
         # A look changes nothing, neither in the state nor on the engine.
-        assert stack.stack.export_stack().deployment == state
+        assert stack.checkpoint() == state
         assert statuses(those.orphans) == ["running", "running"]
         assert statuses(containers.values()).count("running") == 7 - 3
 
@@ -206,13 +206,10 @@ def test_a_stack_that_declares_nothing_yet_has_no_drift(empty_stack: Deployment)
 
 
 def test_status_does_not_select_the_stack_it_looks_at(empty_stack: Deployment) -> None:
-    workspace = empty_stack.stack.workspace
-    workspace.create_stack("selected")
+    empty_stack.pulumi_cli.run("stack", "init", "selected")
     code, output = command(empty_stack, "status")
     assert code == 0, output
-    selected = workspace.stack()
-    assert selected is not None
-    assert selected.name == "selected"
+    assert empty_stack.project.selected() == "selected"
 
 
 @pytest.mark.parametrize(

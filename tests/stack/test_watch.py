@@ -77,11 +77,11 @@ def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
     wait_until_shared(stack)
 
 
-def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None:
-    settled(shared_stack)
-    with running(shared_stack, "watch", "--interval", "0.2", terminal=True) as watching:
+def test_a_table_on_a_terminal_and_a_clean_end(stack: Deployment) -> None:
+    settled(stack)
+    with running(stack, "watch", "--interval", "0.2", terminal=True) as watching:
         watching.wait_for("app2", 2)
-        shared_stack.shares(20)
+        stack.shares(20)
         watching.wait_for("40.0%    40.0% ")
         watching.wait_for("1 of 1")
     assert watching.code == 0
@@ -90,7 +90,7 @@ def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None
     assert watching.printed.count("\x1b[?25l") == watching.printed.count("\x1b[?25h") == 1
 
     # Without a terminal, and with an end of its own.
-    code, out, err = run(shared_stack, "watch", "--interval", "0.1", "--count", "3")
+    code, out, err = run(stack, "watch", "--interval", "0.1", "--count", "3")
     assert (code, err) == (0, "")
     # It looks once more than it has figures, and once more for each time that nginx was late.
     without = out.count("Figures begin") + out.count("No figures yet")
@@ -100,7 +100,7 @@ def test_a_table_on_a_terminal_and_a_clean_end(shared_stack: Deployment) -> None
 
 def test_a_stack_that_is_not_there_or_not_up(tmp_path: Path, base_images: dict[str, str]) -> None:
     stack = Deployment.create(tmp_path, base_images)
-    name = stack.stack.name
+    name = stack.name
     try:
         assert run(stack, "watch") == (
             1,
@@ -111,7 +111,7 @@ def test_a_stack_that_is_not_there_or_not_up(tmp_path: Path, base_images: dict[s
         assert (code, out) == (1, "")
         assert err.endswith(f"Bring it up: make up STACK={name}\n")
     finally:
-        stack.stack.workspace.remove_stack(name)
+        stack.run("stack", "rm", "--yes")
     code, _, err = run(stack, "watch")
     assert code == 1
     assert err == f"error: there is no stack {name}. Create it: make up STACK={name}\n"
