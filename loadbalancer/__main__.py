@@ -1,4 +1,4 @@
-"""Start the verbs: `python -m loadbalancer`."""
+"""Start the command line: `python -m loadbalancer`, which `./lb` runs."""
 
 import sys
 

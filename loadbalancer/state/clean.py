@@ -1,33 +1,47 @@
-"""Leaving nothing behind: every stack of the embedded backend, and the backend itself."""
+"""Clean: destroy every stack of the embedded backend, then remove the backend itself."""
 
-import os
 import shutil
-from pathlib import Path
-from urllib.parse import quote, urlsplit
 
-from pulumi import automation
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi
+
+EMBEDDED = ".state"
+"""Folder of the embedded backend, in the project's folder."""
 
 
-def clean(project: Path, *, confirmed: bool) -> int:
-    """Destroy the stacks that the embedded backend holds, then remove it; asks first.
+def clean(project: Project, *, confirmed: bool) -> bool:
+    """Destroy the stacks of the embedded backend and remove it. Asks first, unless confirmed.
 
-    A backend of the user's own is left alone. Returns the exit code, 1 if the answer was no.
+    Returns:
+        Whether it was removed; not when the answer was no, or when another backend is in use,
+        which stays as it is.
+
+    Raises:
+        PulumiError: when a stack cannot be destroyed; the rest of the stacks and the backend stay.
     """
-    state = project / ".state"
-    if urlsplit(os.environ.get("PULUMI_BACKEND_URL", "")).path != quote(str(state)):
-        print("This shell uses a backend of its own, which stays. Destroy a stack: make down")
-        return 1
-    workspace = automation.LocalWorkspace(work_dir=str(project))
-    names = [summary.name for summary in workspace.list_stacks()]
+    state = project.folder / EMBEDDED
+    backend = project.file_backend
+    if backend is None or backend.parent.resolve() != state.resolve():
+        print(f"The backend of this shell is {project.backend}, not {EMBEDDED}/ of this folder.")
+        print("It stays. To destroy one of its stacks: ./lb down --stack NAME")
+        return False
+    names = project.stacks()
     print(f"This destroys the stacks {', '.join(names) or '(none)'} and removes {state.name}/")
     print("with their history and the passphrase of their secrets.")
-    if not confirmed and input("Type yes to go on: ") != "yes":
+    if not confirmed and _answer() != "yes":
         print("Nothing was changed.")
-        return 1
+        return False
+    pulumi = Pulumi(project.folder)
     for name in names:
-        stack = automation.select_stack(name, work_dir=str(project))
-        stack.destroy(on_output=print)
-        workspace.remove_stack(name)
-        (project / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
+        pulumi.show("destroy", "--yes", "--skip-preview", stack=name)
+        pulumi.run("stack", "rm", "--yes", stack=name)
+        project.stack_file(name).unlink(missing_ok=True)
     shutil.rmtree(state)
-    return 0
+    return True
+
+
+def _answer() -> str:
+    try:
+        return input("Type yes to go on: ")
+    except EOFError:
+        return ""

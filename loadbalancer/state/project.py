@@ -54,6 +54,14 @@ class Project:
         """File with the config of a stack, named without its organization, as in Pulumi."""
         return self.folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
+    def stacks(self) -> list[str]:
+        """List the stacks of the project in a file backend; none for another backend."""
+        if self.file_backend is None:
+            return []
+        folder = self.file_backend / "stacks" / self.name
+        files = (*folder.glob("*.json"), *folder.glob("*.json.gz"))
+        return sorted({path.name.partition(".json")[0] for path in files})
+
     def selected(self, environ: Mapping[str, str] = os.environ) -> str:
         """Name the stack that `pulumi` in this shell would use; DEFAULT_STACK where none is.
 
