@@ -1,4 +1,4 @@
-"""A stack that a rollout can be tried on in no time: its config, history, nginx and clock."""
+"""A simulated stack for rollouts: its config, history, nginx and clock, without any waiting."""
 
 import json
 import random
@@ -14,32 +14,33 @@ from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.reading import AppReading, Reading
 from loadbalancer.rollout import controller, record
-from loadbalancer.rollout.environment import Answer, Request, UpdateError
-from loadbalancer.rollout.errors import Ending
-from loadbalancer.rollout.event import Event
-from loadbalancer.rollout.record import Holder, Progress
+from loadbalancer.rollout.control import Answer, Holder, Request
+from loadbalancer.rollout.environment import Event
+from loadbalancer.rollout.errors import Ending, UpdateError
+from loadbalancer.rollout.record import Progress
 from loadbalancer.state import history
+from loadbalancer.state.config_file import RECORD_KEY
 from loadbalancer.state.history import Update
 
 START = 1_800_000_000.0
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process was killed."""
 
 
 @dataclass
 class App:
-    """How an app answers: part of errors, seconds at most, part of tries that fail unnoticed."""
+    """How an app answers: rate of errors, seconds at most, rate of attempts that nginx retries."""
 
     errors: float = 0.0
     slowest: float = 0.02
-    failed_tries: float = 0.0
+    failed_attempts: float = 0.0
 
 
 @dataclass
 class FakeStack:
-    """What outlives a process: the config, Pulumi's history, the route, and what was counted."""
+    """What outlives a process: the config, Pulumi's history, the route, and nginx's counters."""
 
     weights: dict[str, int] = field(default_factory=lambda: {"app1": 100, "app2": 0})
     others: dict[str, str] = field(default_factory=lambda: {"port": "1a2b"})
@@ -52,18 +53,17 @@ class FakeStack:
     unreachable: bool = False
     chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
-    tries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     durations: dict[str, list[int]] = field(default_factory=dict)
-    restarts: int = 0
 
     def __post_init__(self) -> None:
         self.up("First up")
 
     def up(self, message: str, result: str = "succeeded") -> None:
-        """Bring the route to the config, as anybody may."""
+        """Bring the route to the config, as any update does."""
         config = {"loadbalancer:weights": {"value": json.dumps(self.weights)}}
         if self.record:
-            config[record.KEY] = {"value": self.record}
+            config[RECORD_KEY] = {"value": self.record}
         self.history.insert(
             0,
             {
@@ -82,7 +82,7 @@ class FakeStack:
             self.route = dict(self.weights)
 
     def updates(self) -> list[Update]:
-        return history.parse(self.history)
+        return history.parse(self.history, "loadbalancer")
 
     def messages(self) -> list[str]:
         return [update.message.text for update in self.updates()]
@@ -97,12 +97,12 @@ class FakeStack:
             exact = self.rate * seconds * weight / total
             number = int(exact) + (self.chance.random() < exact % 1)
             for _ in range(number):
-                if self.chance.random() < app.failed_tries:
-                    self.tries[name, "error"] += 1
+                if self.chance.random() < app.failed_attempts:
+                    self.attempts[name, "error"] += 1
                     continue
                 code = 500 if self.chance.random() < app.errors else 200
                 self.requests[name, code] += 1
-                self.tries[name, "answered"] += 1
+                self.attempts[name, "answered"] += 1
                 counts[bisect_left(BOUNDS, self.chance.uniform(0, app.slowest))] += 1
 
     def reading(self) -> Reading:
@@ -116,7 +116,7 @@ class FakeStack:
             apps={
                 name: AppReading(
                     requests={code: n for (app, code), n in self.requests.items() if app == name},
-                    tries={out: n for (app, out), n in self.tries.items() if app == name},
+                    attempts={out: n for (app, out), n in self.attempts.items() if app == name},
                     request_duration=Histogram(
                         counts=tuple(self.durations.get(name, [0] * (len(BOUNDS) + 1)))
                     ),
@@ -129,21 +129,21 @@ class FakeStack:
 
     def restart_nginx(self) -> None:
         self.requests.clear()
-        self.tries.clear()
+        self.attempts.clear()
         self.durations.clear()
 
 
 @dataclass
-class FakeWorld:
-    """One process at work on a stack; dies at its nth effect if it is told to."""
+class FakeEnvironment:
+    """One process that runs a rollout of a stack; it is killed at its nth effect if that is set."""
 
     stack: FakeStack
-    dies_at: int | None = None
-    on: dict[str, Callable[["FakeWorld"], None]] = field(default_factory=dict)
+    killed_at: int | None = None
+    on: dict[str, Callable[["FakeEnvironment"], None]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    asked: list[Request] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
-    presses: list[Answer] = field(default_factory=list)
+    interruptions: list[Answer] = field(default_factory=list)
     hooks: list[dict[str, str]] = field(default_factory=list)
     codes: dict[tuple[str, str], int] = field(default_factory=dict)
     up_fails: list[UpdateError] = field(default_factory=list)
@@ -152,7 +152,7 @@ class FakeWorld:
 
     def _effect(self) -> None:
         self.effects += 1
-        if self.effects == self.dies_at:
+        if self.effects == self.killed_at:
             raise Killed
 
     def now(self) -> float:
@@ -201,7 +201,7 @@ class FakeWorld:
             error = self.up_fails.pop(0)
             self.stack.up(message, "failed")
             raise error
-        # Between the route and the history lies some time in which the process may end.
+        # The process may be killed after the route has changed and before the history has it.
         self.stack.route = dict(self.stack.weights)
         self._effect()
         self.stack.up(message)
@@ -216,19 +216,19 @@ class FakeWorld:
         return self.codes.get((environment["ROLLOUT_WHEN"], environment["ROLLOUT_STEP"]), 0)
 
     def request(self) -> Request | None:
-        return self.asked.pop(0) if self.asked else None
+        return self.requests.pop(0) if self.requests else None
 
-    def answered(self, question: str) -> bool | None:
+    def answer(self, question: str) -> bool | None:
         return self.answers.pop(0) if self.answers else None
 
-    def interrupted(self) -> Answer | None:
-        return self.presses.pop(0) if self.presses else None
+    def interruption(self) -> Answer | None:
+        return self.interruptions.pop(0) if self.interruptions else None
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.events]
 
-    def told(self, kind: str) -> str:
-        """The last text of a kind."""
+    def last_text(self, kind: str) -> str:
+        """The text of the last event of a kind."""
         return [event.text for event in self.events if event.kind == kind][-1]
 
 
@@ -236,12 +236,12 @@ def holder(pid: int = 1) -> Holder:
     return Holder(user="somebody", host="somewhere", pid=pid, started="1")
 
 
-def begin(stack: FakeStack, **settings: object) -> Progress:
-    """Begin a rollout: the record as it is first written."""
+def start(stack: FakeStack, **settings: object) -> Progress:
+    """Start a rollout: the record as it is first written."""
     found = RolloutSettings.model_validate(
         {"to": {"app1": 0, "app2": 100}, "steps": "10,50,100", "stepTime": "30s", **settings}
     )
-    begun = Progress(
+    progress = Progress(
         id="0123abcd",
         settings=found,
         before=dict(stack.weights),
@@ -251,25 +251,25 @@ def begin(stack: FakeStack, **settings: object) -> Progress:
         holder=holder(),
         since=stack.clock,
     )
-    stack.record = begun.write()
-    return begun
+    stack.record = progress.write()
+    return progress
 
 
-def run(world: FakeWorld, begun: Progress) -> Ending:
-    return controller.run(world, begun)
+def run(environment: FakeEnvironment, progress: Progress) -> Ending:
+    return controller.run(environment, progress)
 
 
-def abort(world: FakeWorld) -> Ending:
-    """Take back, in another process, what is on record."""
-    found = record.read(world.stack.record)
+def abort(environment: FakeEnvironment) -> Ending:
+    """Abort, in another process, the rollout of the record."""
+    found = record.read(environment.stack.record)
     found.holder = holder(2)
-    world.stack.record = found.write()
-    return controller.take_back(world, found, "aborted")
+    environment.stack.record = found.write()
+    return controller.roll_back(environment, found, "aborted")
 
 
-def resume(world: FakeWorld) -> Ending:
-    """Go on in another process with what is on record."""
-    found = record.read(world.stack.record)
+def resume(environment: FakeEnvironment) -> Ending:
+    """Resume, in another process, the rollout of the record."""
+    found = record.read(environment.stack.record)
     found.holder = holder(2)
-    world.stack.record = found.write()
-    return controller.run(world, found, resumed=True)
+    environment.stack.record = found.write()
+    return controller.run(environment, found, resumed=True)

@@ -1,53 +1,53 @@
-"""A rollout's endings, on a simulated stack and clock."""
+"""The loop of a rollout, to each of its endings, on a simulated stack and clock."""
 
 import random
 from collections.abc import Callable
 
 import pytest
 
-from loadbalancer.rollout.environment import Answer, BusyError, Request, UpdateError
-from loadbalancer.rollout.errors import Ending
+from loadbalancer.rollout.control import Answer, Request
+from loadbalancer.rollout.errors import BusyError, Ending, UpdateError
 from loadbalancer.state.history import last_stable, same
 from loadbalancer.state.message import Kind
-from tests.rollout import START, App, FakeStack, FakeWorld, Killed, abort, begin, resume, run
+from tests.rollout import START, App, FakeEnvironment, FakeStack, Killed, abort, resume, run, start
 
 BEFORE = {"app1": 100, "app2": 0}
 TARGET = {"app1": 0, "app2": 100}
 
 
-def ends_reached(stack: FakeStack) -> None:
+def has_reached(stack: FakeStack) -> None:
     assert stack.weights == stack.route == TARGET
     assert not stack.record
     assert stack.updates()[-1].message.kind is Kind.REACHED
 
 
-def ends_before(stack: FakeStack) -> None:
+def has_rolled_back(stack: FakeStack) -> None:
     assert stack.weights == stack.route == BEFORE
     assert not stack.record
     last = stack.updates()[-1]
-    assert last.message.kind is Kind.BACK
+    assert last.message.kind is Kind.ROLLED_BACK
     assert last.succeeded
 
 
 def test_step_by_step_to_the_target() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
-    assert run(world, begin(stack)) is Ending.REACHED
-    ends_reached(stack)
+    environment = FakeEnvironment(stack)
+    assert run(environment, start(stack)) is Ending.REACHED
+    has_reached(stack)
     assert [update.weights for update in stack.updates()[1:]] == [
         {"app1": 9, "app2": 1},
         {"app1": 1, "app2": 1},
         TARGET,
         TARGET,
     ]
-    told = stack.messages()
-    assert told[1] == "Step 1 of 3 (10%) from app1=100,app2=0 to app1=0,app2=100: app1=9,app2=1."
-    assert told[2].startswith(
+    texts = stack.messages()
+    assert texts[1] == "Step 1 of 3 (10%) from app1=100,app2=0 to app1=0,app2=100: app1=9,app2=1."
+    assert texts[2].startswith(
         "Step 2 of 3 (50%) from app1=100,app2=0 to app1=0,app2=100: app1=1,app2=1. "
         "Step 1 passed: app2: "
     )
-    assert "requests, 0.00% errors, p99 " in told[2]
-    assert told[4].startswith("Reached app1=0,app2=100, from app1=100,app2=0. Step 3 passed: ")
+    assert "requests, 0.00% errors, p99 " in texts[2]
+    assert texts[4].startswith("Reached app1=0,app2=100, from app1=100,app2=0. Step 3 passed: ")
     # Each step was watched for as long as the plan says, and not much longer.
     assert 90 <= stack.clock - START <= 110
     assert last_stable(stack.updates(), TARGET) == stack.updates()[0]
@@ -66,43 +66,43 @@ def test_fifty_healthy_rollouts_with_random_plans() -> None:
             {"steps": None, "atOnce": True},
         ]
         stack = FakeStack(weights=before, rate=chance.uniform(2, 40), chance=chance)
-        # Every app fails one request of a thousand, which is no fault of the new one.
+        # Every app fails one request of a thousand.
         stack.apps = {app: App(errors=0.001, slowest=0.3) for app in stack.apps}
         plan = chance.choice(plans)
-        begun = begin(stack, to=to, deadline="10h", compare=chance.random() < 0.5, **plan)
-        world = FakeWorld(stack)
-        assert run(world, begun) is Ending.REACHED, (seed, world.events[-3:])
+        progress = start(stack, to=to, deadline="10h", compare=chance.random() < 0.5, **plan)
+        environment = FakeEnvironment(stack)
+        assert run(environment, progress) is Ending.REACHED, (seed, environment.events[-3:])
         assert stack.weights == stack.route == to
 
 
 @pytest.mark.parametrize(
-    ("sick", "why"),
+    ("failing", "why"),
     [
         (App(errors=0.05), "app2 failed "),
         (App(slowest=2), "app2's p99 is "),
-        (App(failed_tries=0.05), "tries at app2 failed"),
+        (App(failed_attempts=0.05), "attempts at app2 failed"),
     ],
 )
-def test_a_sick_app_is_taken_back(sick: App, why: str) -> None:
+def test_a_failing_app_is_rolled_back(failing: App, why: str) -> None:
     stack = FakeStack(rate=500)
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
     fell: list[float] = []
 
-    def fall(world: FakeWorld) -> None:
-        stack.apps["app2"] = sick
+    def fall(environment: FakeEnvironment) -> None:
+        stack.apps["app2"] = failing
         fell.append(stack.clock)
 
-    world.on["set 2"] = fall
-    assert run(world, begin(stack)) is Ending.ROLLED_BACK
-    ends_before(stack)
-    told = stack.messages()[-1]
-    assert why in told
-    assert "3 checks in a row failed" in told
-    assert "limit " in told
+    environment.on["set 2"] = fall
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    texts = stack.messages()[-1]
+    assert why in texts
+    assert "3 checks in a row failed" in texts
+    assert "limit " in texts
     # Three intervals, and the update that leads back.
     assert stack.clock - fell[0] <= 3 * 5 + 5
-    assert world.kinds().count("check failed") == 3
-    # What was taken back is not stable, what it went back to is.
+    assert environment.kinds().count("check failed") == 3
+    # The rolled back weights are not stable, those before are.
     assert same(stack.updates()[-1].weights or {}, BEFORE)
     assert last_stable(stack.updates(), BEFORE) is None
 
@@ -111,59 +111,59 @@ def test_compared_with_the_others() -> None:
     for compare, ending in ((True, Ending.ROLLED_BACK), (False, Ending.REACHED)):
         stack = FakeStack(rate=500)
         stack.apps["app2"].slowest = 0.4
-        assert run(FakeWorld(stack), begin(stack, compare=compare)) is ending
-    # Both fail alike: that is no fault of the new one, as long as the threshold has room.
+        assert run(FakeEnvironment(stack), start(stack, compare=compare)) is ending
+    # Both fail alike, below the threshold: app2 is not worse than app1.
     stack = FakeStack(rate=500, apps={"app1": App(errors=0.05), "app2": App(errors=0.05)})
-    world = FakeWorld(stack)
-    assert run(world, begin(stack, compare=True, maxErrorRate="20%")) is Ending.REACHED
+    environment = FakeEnvironment(stack)
+    assert run(environment, start(stack, compare=True, maxErrorRate="20%")) is Ending.REACHED
 
 
-def test_one_bad_window_is_no_verdict() -> None:
+def test_one_failed_check_does_not_roll_back() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
 
-    def fall(world: FakeWorld) -> None:
+    def fall(environment: FakeEnvironment) -> None:
         stack.apps["app2"].errors = 1.0
 
-    def rise(world: FakeWorld) -> None:
+    def rise(environment: FakeEnvironment) -> None:
         stack.apps["app2"].errors = 0.0
 
-    world.on = {"set 2": fall, "check failed 2": rise}
-    assert run(world, begin(stack)) is Ending.REACHED
-    assert world.kinds().count("check failed") == 1
+    environment.on = {"set 2": fall, "check failed 2": rise}
+    assert run(environment, start(stack)) is Ending.REACHED
+    assert environment.kinds().count("check failed") == 1
 
 
 @pytest.mark.parametrize("what", ["no traffic", "no metrics", "few"])
-def test_without_figures_a_step_is_held_until_its_deadline(what: str) -> None:
+def test_without_verdicts_a_step_rolls_back_at_its_deadline(what: str) -> None:
     stack = FakeStack(rate={"no traffic": 0.0, "no metrics": 100.0, "few": 1.0}[what])
     stack.unreachable = what == "no metrics"
-    world = FakeWorld(stack)
-    assert run(world, begin(stack, deadline="200s")) is Ending.ROLLED_BACK
-    ends_before(stack)
-    assert "check passed" not in world.kinds()
+    environment = FakeEnvironment(stack)
+    assert run(environment, start(stack, deadline="200s")) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    assert "check passed" not in environment.kinds()
     assert 230 <= stack.clock - START <= 240
-    told = stack.messages()[-1]
-    assert "step 1 of 3 (10%) has not passed: " in told
-    assert ("no metrics" if what == "no metrics" else "of 100 samples") in told
+    texts = stack.messages()[-1]
+    assert "step 1 of 3 (10%) has not passed: " in texts
+    assert ("no metrics" if what == "no metrics" else "of 100 samples") in texts
 
 
-def test_metrics_that_come_back_go_on() -> None:
+def test_a_rollout_continues_when_metrics_return() -> None:
     stack = FakeStack(unreachable=True)
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
 
-    def back(world: FakeWorld) -> None:
+    def back(environment: FakeEnvironment) -> None:
         stack.unreachable = False
 
-    world.on["check hold"] = back
-    assert run(world, begin(stack)) is Ending.REACHED
+    environment.on["check inconclusive"] = back
+    assert run(environment, start(stack)) is Ending.REACHED
 
 
-def test_an_nginx_that_begins_anew_holds_a_check() -> None:
+def test_a_check_is_inconclusive_after_counters_were_reset() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["check passed 2"] = lambda _: stack.restart_nginx()
-    assert run(world, begin(stack)) is Ending.REACHED
-    assert "nginx began to count anew" in world.told("check hold")
+    environment = FakeEnvironment(stack)
+    environment.on["check passed 2"] = lambda _: stack.restart_nginx()
+    assert run(environment, start(stack)) is Ending.REACHED
+    assert "counters were reset" in environment.last_text("check inconclusive")
 
 
 def weights(stack: FakeStack) -> None:
@@ -187,7 +187,7 @@ def route(stack: FakeStack) -> None:
     stack.route = {"app1": 1, "app2": 2}
 
 
-@pytest.mark.parametrize("when", ["begun", "setting 2", "set 2", "check passed 2", "passed 2"])
+@pytest.mark.parametrize("when", ["started", "setting 2", "set 2", "check passed 2", "passed 2"])
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -197,224 +197,226 @@ def route(stack: FakeStack) -> None:
         (up_weights, "somebody else set the weights to app1=1,app2=2"),
     ],
 )
-def test_what_somebody_else_changed_is_not_overwritten(
+def test_a_change_by_somebody_else_is_not_overwritten(
     change: Callable[[FakeStack], None], why: str, when: str
 ) -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
     theirs: list[object] = []
 
-    def interfere(world: FakeWorld) -> None:
+    def interfere(environment: FakeEnvironment) -> None:
         change(stack)
         theirs.extend((dict(stack.weights), dict(stack.others)))
 
-    world.on[when] = interfere
-    assert run(world, begin(stack)) is Ending.HELD
-    assert why in world.told("held")
+    environment.on[when] = interfere
+    assert run(environment, start(stack)) is Ending.HALTED
+    assert why in environment.last_text("halted")
     assert [stack.weights, stack.others] == theirs
-    record = world.record()
+    record = environment.record()
     assert record
-    assert (record.state, record.reason) == ("held", world.told("held"))
-    # Nor does anybody who goes on overwrite it.
-    assert resume(FakeWorld(stack)) is Ending.HELD
+    assert (record.state, record.reason) == ("halted", environment.last_text("halted"))
+    # Nor does a resumed rollout overwrite it.
+    assert resume(FakeEnvironment(stack)) is Ending.HALTED
     assert [stack.weights, stack.others] == theirs
 
 
-def test_another_route_in_nginx_is_seen() -> None:
+def test_another_route_in_nginx_halts() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["check passed 2"] = lambda _: route(stack)
-    assert run(world, begin(stack)) is Ending.HELD
-    assert "somebody else gave nginx the weights app1=1,app2=2" in world.told("held")
+    environment = FakeEnvironment(stack)
+    environment.on["check passed 2"] = lambda _: route(stack)
+    assert run(environment, start(stack)) is Ending.HALTED
+    assert "somebody else gave nginx the weights app1=1,app2=2" in environment.last_text("halted")
 
 
-def test_a_sick_app_is_not_taken_back_over_what_somebody_else_did() -> None:
+def test_a_rollback_does_not_overwrite_a_change_by_somebody_else() -> None:
     stack = FakeStack(rate=500)
     stack.apps["app2"].errors = 1
-    world = FakeWorld(stack)
-    begun = begin(stack, failureLimit=1)
-    world.on["check failed"] = lambda _: up_weights(stack)
-    assert run(world, begun) is Ending.HELD
-    assert "not taken back though a check failed" in world.told("held")
+    environment = FakeEnvironment(stack)
+    progress = start(stack, failureLimit=1)
+    environment.on["check failed"] = lambda _: up_weights(stack)
+    assert run(environment, progress) is Ending.HALTED
+    assert "not rolled back although a check failed" in environment.last_text("halted")
     assert stack.weights == stack.route == {"app1": 1, "app2": 2}
 
 
-def test_a_record_that_another_process_took_is_left_to_it() -> None:
+def test_a_record_of_another_process_is_left_to_it() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
-    begun = begin(stack)
-    taken = begun.model_copy(deep=True)
+    environment = FakeEnvironment(stack)
+    progress = start(stack)
+    taken = progress.model_copy(deep=True)
     taken.holder.pid = 77
 
-    def take(world: FakeWorld) -> None:
+    def take(environment: FakeEnvironment) -> None:
         stack.record = taken.write()
 
-    world.on["check passed 1"] = take
-    assert run(world, begun) is Ending.HELD
+    environment.on["check passed 1"] = take
+    assert run(environment, progress) is Ending.HALTED
     assert stack.record == taken.write()
 
 
-def effects_of_a_rollout(sick: bool) -> int:
-    world = dying(None, sick)
-    run(world, begin(world.stack, hook="true"))
-    return world.effects
+def effects_of_a_rollout(failing: bool) -> int:
+    environment = killed(None, failing)
+    run(environment, start(environment.stack, hook="true"))
+    return environment.effects
 
 
-def dying(at: int | None, sick: bool) -> FakeWorld:
+def killed(at: int | None, failing: bool) -> FakeEnvironment:
     stack = FakeStack()
-    world = FakeWorld(stack, dies_at=at)
+    environment = FakeEnvironment(stack, killed_at=at)
 
-    def fall(world: FakeWorld) -> None:
+    def fall(environment: FakeEnvironment) -> None:
         stack.apps["app2"].errors = 1.0
 
-    if sick:
-        world.on["set 2"] = fall
-    return world
+    if failing:
+        environment.on["set 2"] = fall
+    return environment
 
 
-@pytest.mark.parametrize("sick", [False, True])
+@pytest.mark.parametrize("failing", [False, True])
 @pytest.mark.parametrize("resumes", [False, True])
-def test_killed_at_every_boundary(sick: bool, resumes: bool) -> None:
-    boundaries = effects_of_a_rollout(sick)
+def test_killed_at_every_boundary(failing: bool, resumes: bool) -> None:
+    boundaries = effects_of_a_rollout(failing)
     assert boundaries >= 20
     for at in range(1, boundaries + 1):
-        world = dying(at, sick)
-        stack = world.stack
+        environment = killed(at, failing)
+        stack = environment.stack
         with pytest.raises(Killed):
-            run(world, begin(stack, hook="true"))
+            run(environment, start(stack, hook="true"))
         if not stack.record:
-            # It was the very last thing to do.
+            # It was the last effect.
             assert at == boundaries
             continue
-        later = FakeWorld(stack)
+        later = FakeEnvironment(stack)
         ending = resume(later) if resumes else abort(later)
-        # Once it is on the way back it goes there, whoever goes on.
-        returning = sick and stack.updates()[-1].message.kind is Kind.BACK
+        # A rollout that was rolling back rolls back when it is resumed.
+        returning = failing and stack.updates()[-1].message.kind is Kind.ROLLED_BACK
         if returning or not resumes:
             assert ending is Ending.ROLLED_BACK, (at, later.events)
-            ends_before(stack)
+            has_rolled_back(stack)
         else:
             assert ending is Ending.REACHED, (at, later.events)
             assert not stack.apps["app2"].errors
-            ends_reached(stack)
+            has_reached(stack)
 
 
-def test_killed_again_and_again() -> None:
+def test_killed_eleven_times() -> None:
     stack = FakeStack()
-    begun, world = begin(stack), FakeWorld(stack, dies_at=4)
+    progress, environment = start(stack), FakeEnvironment(stack, killed_at=4)
     with pytest.raises(Killed):
-        run(world, begun)
+        run(environment, progress)
     for _ in range(10):
         with pytest.raises(Killed):
-            resume(FakeWorld(stack, dies_at=4))
-    assert resume(FakeWorld(stack)) is Ending.REACHED
-    ends_reached(stack)
+            resume(FakeEnvironment(stack, killed_at=4))
+    assert resume(FakeEnvironment(stack)) is Ending.REACHED
+    has_reached(stack)
 
 
 def test_pause_resume_promote_and_abort() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
 
-    def pause(world: FakeWorld) -> None:
-        world.asked = [Request.PAUSE, *[None] * 500, Request.RESUME]  # type: ignore[list-item]
+    def pause(environment: FakeEnvironment) -> None:
+        environment.requests = [Request.PAUSE, *[None] * 500, Request.RESUME]  # type: ignore[list-item]
 
-    world.on["set 2"] = pause
-    assert run(world, begin(stack, deadline="60s")) is Ending.REACHED
+    environment.on["set 2"] = pause
+    assert run(environment, start(stack, deadline="60s")) is Ending.REACHED
     assert stack.clock - START > 580
-    assert world.kinds().count("paused") == 1
+    assert environment.kinds().count("paused") == 1
 
     stack = FakeStack(rate=0)
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
     for step in (1, 2, 3):
-        world.on[f"set {step}"] = lambda world: world.asked.append(Request.PROMOTE)
-    assert run(world, begin(stack)) is Ending.REACHED
+        environment.on[f"set {step}"] = lambda env: env.requests.append(Request.PROMOTE)
+    assert run(environment, start(stack)) is Ending.REACHED
     assert "Step 2 was promoted: " in stack.messages()[-2]
 
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["set 1"] = lambda world: world.asked.append(Request.FINISH)
-    assert run(world, begin(stack)) is Ending.REACHED
+    environment = FakeEnvironment(stack)
+    environment.on["set 1"] = lambda env: env.requests.append(Request.PROMOTE_FULL)
+    assert run(environment, start(stack)) is Ending.REACHED
     assert [one.weights for one in stack.updates()[1:]] == [{"app1": 9, "app2": 1}, TARGET, TARGET]
 
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["set 2"] = lambda world: world.asked.append(Request.ABORT)
-    assert run(world, begin(stack)) is Ending.ROLLED_BACK
-    ends_before(stack)
+    environment = FakeEnvironment(stack)
+    environment.on["set 2"] = lambda env: env.requests.append(Request.ABORT)
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
     assert "aborted from another terminal" in stack.messages()[-1]
 
 
-def test_a_paused_rollout_still_looks() -> None:
+def test_a_paused_rollout_is_still_checked() -> None:
     stack = FakeStack(rate=500)
-    world = FakeWorld(stack)
+    environment = FakeEnvironment(stack)
 
-    def pause(world: FakeWorld) -> None:
-        world.asked.append(Request.PAUSE)
+    def pause(environment: FakeEnvironment) -> None:
+        environment.requests.append(Request.PAUSE)
         stack.apps["app2"].errors = 0.1
 
-    world.on["set 2"] = pause
-    assert run(world, begin(stack)) is Ending.ROLLED_BACK
+    environment.on["set 2"] = pause
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
 
 
 def test_ctrl_c() -> None:
     for answer, ending in (
-        (Answer.GO_ON, Ending.REACHED),
-        (Answer.HOLD, Ending.HELD),
-        (Answer.BACK, Ending.ROLLED_BACK),
+        (Answer.CONTINUE, Ending.REACHED),
+        (Answer.HALT, Ending.HALTED),
+        (Answer.ROLL_BACK, Ending.ROLLED_BACK),
     ):
         stack = FakeStack()
-        world = FakeWorld(stack)
-        world.on["set 2"] = lambda world, answer=answer: world.presses.append(answer)  # type: ignore[misc]
-        assert run(world, begin(stack)) is ending
-        if answer is Answer.HOLD:
+        environment = FakeEnvironment(stack)
+        environment.on["set 2"] = lambda env, answer=answer: env.interruptions.append(answer)  # type: ignore[misc]
+        assert run(environment, start(stack)) is ending
+        if answer is Answer.HALT:
             assert stack.weights == stack.route == {"app1": 1, "app2": 1}
-            assert resume(FakeWorld(stack)) is Ending.REACHED
+            assert resume(FakeEnvironment(stack)) is Ending.REACHED
             assert "Resumed by somebody@somewhere." in stack.messages()[3]
 
 
-def test_gates() -> None:
+def test_confirmations_and_hooks() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack, answers=[True, False])
-    assert run(world, begin(stack, confirm="2,3")) is Ending.ROLLED_BACK
-    ends_before(stack)
-    assert "step 3 of 3 (100%) was refused" in stack.messages()[-1]
+    environment = FakeEnvironment(stack, answers=[True, False])
+    assert run(environment, start(stack, confirm="2,3")) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    assert "step 3 of 3 (100%) was rejected" in stack.messages()[-1]
 
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["confirm"] = lambda world: world.asked.append(Request.PROMOTE)
-    assert run(world, begin(stack, confirm="2")) is Ending.REACHED
+    environment = FakeEnvironment(stack)
+    environment.on["confirm"] = lambda env: env.requests.append(Request.PROMOTE)
+    assert run(environment, start(stack, confirm="2")) is Ending.REACHED
 
     for when, step in (("before", "1"), ("before", "2"), ("after", "1"), ("after", "3")):
         stack = FakeStack()
-        world = FakeWorld(stack, codes={(when, step): 7})
-        assert run(world, begin(stack, hook="probe")) is Ending.ROLLED_BACK
-        ends_before(stack)
+        environment = FakeEnvironment(stack, codes={(when, step): 7})
+        assert run(environment, start(stack, hook="probe")) is Ending.ROLLED_BACK
+        has_rolled_back(stack)
         assert f"the hook {when} step {step} of 3" in stack.messages()[-1]
-        assert world.hooks[-1]["ROLLOUT_STEP"] == step
-        assert world.hooks[-1]["ROLLOUT_BEFORE"] == "app1=100,app2=0"
+        assert environment.hooks[-1]["ROLLOUT_STEP"] == step
+        assert environment.hooks[-1]["ROLLOUT_BEFORE"] == "app1=100,app2=0"
 
 
-def test_updates_that_fail() -> None:
+def test_failing_updates() -> None:
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["setting 2"] = lambda world: world.up_fails.append(UpdateError("app2 is not healthy"))
-    assert run(world, begin(stack)) is Ending.ROLLED_BACK
-    ends_before(stack)
+    environment = FakeEnvironment(stack)
+    environment.on["setting 2"] = lambda env: env.up_fails.append(
+        UpdateError("app2 is not healthy")
+    )
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
     assert "the update to step 2 of 3 (50%) failed: app2 is not healthy" in stack.messages()[-1]
 
     stack = FakeStack()
-    world = FakeWorld(stack)
-    world.on["setting 2"] = lambda world: world.up_fails.append(BusyError("locked"))
-    assert run(world, begin(stack)) is Ending.HELD
+    environment = FakeEnvironment(stack)
+    environment.on["setting 2"] = lambda env: env.up_fails.append(BusyError("locked"))
+    assert run(environment, start(stack)) is Ending.HALTED
 
-    # A way back that fails is tried again, and then left to a person, who can repeat it.
-    for failures, ending in ((2, Ending.ROLLED_BACK), (3, Ending.HELD)):
+    # A rollback that fails is attempted again, then halts, and can be resumed.
+    for failures, ending in ((2, Ending.ROLLED_BACK), (3, Ending.HALTED)):
         stack = FakeStack()
-        world = FakeWorld(stack)
-        world.on["set 2"] = lambda world: world.asked.append(Request.ABORT)
+        environment = FakeEnvironment(stack)
+        environment.on["set 2"] = lambda env: env.requests.append(Request.ABORT)
         failed = [UpdateError("no engine")] * failures
-        world.on["back"] = lambda world, failed=failed: world.up_fails.extend(failed)  # type: ignore[misc]
-        assert run(world, begin(stack)) is ending
-        if ending is Ending.HELD:
-            assert resume(FakeWorld(stack)) is Ending.ROLLED_BACK
-        ends_before(stack)
+        environment.on["rolling back"] = lambda env, failed=failed: env.up_fails.extend(failed)  # type: ignore[misc]
+        assert run(environment, start(stack)) is ending
+        if ending is Ending.HALTED:
+            assert resume(FakeEnvironment(stack)) is Ending.ROLLED_BACK
+        has_rolled_back(stack)
