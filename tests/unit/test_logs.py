@@ -1,4 +1,4 @@
-"""Several containers' logs as one: read, chosen, merged and written, without Docker."""
+"""The merged log of several containers: parsed, filtered, ordered and shown, without Docker."""
 
 import io
 import json
@@ -6,29 +6,30 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from docker import DockerClient
-from docker.errors import DockerException, NotFound
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi import automation
 from requests import ConnectionError as NoConnectionError
 from rich.console import Console
 
-from loadbalancer import cli, engine, names
-from loadbalancer.display.logs import printer
+from loadbalancer import engine, names
+from loadbalancer.display.logs import json_printer, printer
+from loadbalancer.engine import Client, EngineError, NotFound
+from loadbalancer.engine.container import Container
 from loadbalancer.formats import escape_control_chars
 from loadbalancer.logs import stream
 from loadbalancer.logs.filter import Filter, FilterError
 from loadbalancer.logs.merge import Lines, Merger, Position
-from loadbalancer.logs.parse import Line, Request, Source, Try, parse
-from loadbalancer.logs.reader import Container, LogSource
+from loadbalancer.logs.parse import Attempt, Line, Request, Source, parse
+from loadbalancer.logs.reader import LogSource, source_of
 from loadbalancer.logs.stream import LogsError
 from loadbalancer.state import deployment
-from loadbalancer.state.deployment import Declared
+from loadbalancer.state.deployment import Desired
+from loadbalancer.state.project import Project
 
 NGINX, APP1, APP2 = Source("nginx-1", None), Source("app1-1", "app1"), Source("app2-1", "app2")
 PORTS = {5001: "app1", 5002: "app2"}
@@ -80,29 +81,35 @@ def shown(*lines: Line, **console: Any) -> list[str]:
 
 
 def test_a_line_of_nginx_and_one_of_an_app() -> None:
-    tries = (Try("app1", "502"), Try("app2", "200"))
-    assert line(OF_NGINX).request == Request(200, "GET", "/a?b=c", 12.0, "app2", tries)
+    attempts = (Attempt("app1", "502"), Attempt("app2", "200"))
+    assert line(OF_NGINX).request == Request(200, "GET", "/a?b=c", 12.0, "app2", attempts)
     assert line(OF_APP, APP2).request == Request(200, "GET", "/a", 0.483, "app2")
     assert line(OF_NGINX).id == line(OF_APP, APP2).id == "abc"
 
 
 @pytest.mark.parametrize(
-    ("server", "status", "tries"),
+    ("server", "status", "attempts"),
     [
         ("", "", ()),
         ("-", "-", ()),
         ("apps", "502", ()),
-        ("10.0.0.1:5001, apps", "502, 502", (Try("app1", "502"),)),
-        ("10.0.0.1:5001 : 10.0.0.2:5002", "504 : 200", (Try("app1", "504"), Try("app2", "200"))),
-        ("[::1]:5001", "-", (Try("app1", "-"),)),
-        ("10.0.0.1:80", "200", (Try("10.0.0.1:80", "200"),)),
-        ("unix:/tmp/socket", "200", (Try("unix:/tmp/socket", "200"),)),
+        ("10.0.0.1:5001, apps", "502, 502", (Attempt("app1", "502"),)),
+        (
+            "10.0.0.1:5001 : 10.0.0.2:5002",
+            "504 : 200",
+            (Attempt("app1", "504"), Attempt("app2", "200")),
+        ),
+        ("[::1]:5001", "-", (Attempt("app1", "-"),)),
+        ("10.0.0.1:80", "200", (Attempt("10.0.0.1:80", "200"),)),
+        ("unix:/tmp/socket", "200", (Attempt("unix:/tmp/socket", "200"),)),
     ],
 )
-def test_the_servers_that_nginx_asked(server: str, status: str, tries: tuple[Try, ...]) -> None:
+def test_the_servers_that_nginx_asked(
+    server: str, status: str, attempts: tuple[Attempt, ...]
+) -> None:
     found = line({**OF_NGINX, "upstream": server, "upstream_status": status}).request
     assert found is not None
-    assert found.tries == tries
+    assert found.attempts == attempts
 
 
 @pytest.mark.parametrize(
@@ -150,18 +157,25 @@ def test_what_drives_a_terminal_is_shown_as_its_escape() -> None:
 
 
 @pytest.mark.parametrize("number", [10**400, -1, float("inf"), float("nan"), "1", None, 1e300])
-def test_a_duration_that_cannot_be_is_none(number: object) -> None:
+def test_an_invalid_duration_is_0(number: object) -> None:
     assert shown(line({**OF_APP, "duration_ms": number}, APP1))[0].endswith("/a 0.0 ms abc")
 
 
 def test_how_lines_look() -> None:
-    one_try = {**OF_NGINX, "upstream": "10.0.0.2:5002", "upstream_status": "200"}
-    nobody = {**one_try, "upstream": "", "upstream_status": "", "app": "", "status": 400, "id": ""}
+    one_attempt = {**OF_NGINX, "upstream": "10.0.0.2:5002", "upstream_status": "200"}
+    unanswered = {
+        **one_attempt,
+        "upstream": "",
+        "upstream_status": "",
+        "app": "",
+        "status": 400,
+        "id": "",
+    }
     assert shown(
         line(OF_NGINX),
         line({**OF_APP, "path": "/" + "x" * 50}, APP2),
-        line(one_try),
-        line({**nobody, "seconds": 2.5}),
+        line(one_attempt),
+        line({**unanswered, "seconds": 2.5}),
         line("[bold]as it is[/bold] {}"),
     ) == [
         "2026-11-22T15:20:28.123Z nginx-1 200 GET /a?b=c 12.0 ms abc -> app1 502, app2 200",
@@ -194,7 +208,7 @@ EVERY = [FAILED, ELSEWHERE, NOT_FOUND, OTHER, TRACEBACK, NOTICE]
 
 
 @pytest.mark.parametrize(
-    ("app", "status", "request_", "wanted"),
+    ("app", "status", "request_", "matching"),
     [
         (None, None, None, EVERY),
         # nginx's lines for requests that the app was asked, even if another answered.
@@ -210,38 +224,38 @@ EVERY = [FAILED, ELSEWHERE, NOT_FOUND, OTHER, TRACEBACK, NOTICE]
         ("app1", "404", "abc", [NOT_FOUND]),
     ],
 )
-def test_which_lines_are_wanted(
-    app: str | None, status: str | None, request_: str | None, wanted: Sequence[Line]
+def test_which_lines_match(
+    app: str | None, status: str | None, request_: str | None, matching: Sequence[Line]
 ) -> None:
     chosen = Filter.parse(app=app, status=status, request=request_)
-    assert [one for one in EVERY if chosen.wants(one)] == list(wanted)
-    for one in wanted:
-        assert chosen.concerns(one.source)
-    assert chosen.takes_all == (len(wanted) == len(EVERY))
+    assert [one for one in EVERY if chosen.matches(one)] == list(matching)
+    for one in matching:
+        assert chosen.reads(one.source)
+    assert chosen.takes_all == (len(matching) == len(EVERY))
 
 
 def test_another_apps_containers_are_not_read() -> None:
-    assert [Filter(app="app1").concerns(one) for one in (NGINX, APP1, APP2)] == [True, True, False]
+    assert [Filter(app="app1").reads(one) for one in (NGINX, APP1, APP2)] == [True, True, False]
 
 
 @pytest.mark.parametrize(
     "status", ["", "6xx", "20", "2000", "5x", "ok", ",", "404,", "404 500", "٤٠٤"]
 )
-def test_a_status_that_cannot_be(status: str) -> None:
-    with pytest.raises(FilterError, match=r"Give some such as 404, 5xx or 200,404$"):
+def test_an_invalid_status(status: str) -> None:
+    with pytest.raises(FilterError, match=r"^--status: .* Examples: 404, 5xx or 200,404$"):
         Filter.parse(app=None, status=status, request=None)
 
 
 @pytest.mark.parametrize("request_", ["", "a b", "é", "x" * 129, "\x1b"])
-def test_an_id_that_cannot_be(request_: str) -> None:
-    with pytest.raises(FilterError, match=r"has 1 to 128 visible ASCII characters"):
+def test_an_invalid_request_id(request_: str) -> None:
+    with pytest.raises(FilterError, match=r"^--request: .* 1 to 128 visible ASCII characters"):
         Filter.parse(app=None, status=None, request=request_)
 
 
-def test_an_app_that_is_not_there() -> None:
+def test_an_app_without_a_container() -> None:
     Filter(app="app1").check(["app1"])
     Filter().check([])
-    with pytest.raises(FilterError, match=r"^app: 'app3' has no .* one of these: app1, app2$"):
+    with pytest.raises(FilterError, match=r"^--app: 'app3' has no .* Valid apps: app1, app2$"):
         Filter(app="app3").check(["app2", "app1"])
 
 
@@ -335,8 +349,10 @@ def test_a_line_is_held_no_longer_than_needed() -> None:
     assert not list(merger.due(20.0))
 
 
-def container(source: Source, *, runs: bool = True, id_: str = "", network: str = "") -> Container:
-    return Container(id_ or source.name, source, network, runs)
+def container(source: Source, *, runs: bool = True) -> Container:
+    labels = {names.APP: source.app} if source.app else {}
+    status = "running" if runs else "exited"
+    return Container(source.name, source.name, status, None, "", labels)
 
 
 class FakeReader:
@@ -366,7 +382,7 @@ def test_the_newest_of_all_by_time() -> None:
     assert read.asked == [("nginx-1", 4, False), ("app1-1", 4, False)]
 
 
-def test_none_of_the_newest_still_finds_from_where_to_go_on() -> None:
+def test_with_a_tail_of_0_the_position_to_continue_from_is_known() -> None:
     read = FakeReader()
     read.written["nginx-1"] = [line("n")]
     assert stream.newest([container(NGINX)], read, Filter(), 0) == []
@@ -392,7 +408,7 @@ def followed(
     look: Callable[[], list[Container]],
     read: stream.Reader,
     count: int,
-    wanted: Filter | None = None,
+    chosen: Filter | None = None,
 ) -> list[Line]:
     """Follow until so many lines were shown."""
     found: list[Line] = []
@@ -403,7 +419,7 @@ def followed(
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        stream.go_on(look, read, wanted or Filter(), show)
+        stream.go_on(look, read, chosen or Filter(), show)
     return found
 
 
@@ -438,7 +454,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_followed_lines_come_in_order_and_newcomers_are_picked_up() -> None:
+def test_followed_lines_are_in_order_and_new_containers_are_followed() -> None:
     read, looks = FakeReader(), 0
     read.written["nginx-1"] = [line("n", NGINX, stamp(number)) for number in (0, 3)]
     read.written["app1-1"] = [line("a", APP1, stamp(number)) for number in (1, 2)]
@@ -460,7 +476,7 @@ def test_followed_lines_come_in_order_and_newcomers_are_picked_up() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_one_that_has_stopped_is_read_once_more_and_again_after_a_start() -> None:
+def test_a_stopped_container_is_read_once_more_and_again_after_a_start() -> None:
     read, states = FakeReader(), [True, False, False, False, True, False, False]
     asked: list[int] = []
 
@@ -477,12 +493,12 @@ def test_one_that_has_stopped_is_read_once_more_and_again_after_a_start() -> Non
 
 
 @pytest.mark.usefixtures("quick")
-def test_only_what_is_wanted_is_followed() -> None:
+def test_only_matching_lines_are_followed() -> None:
     read = FakeReader()
     read.written["app1-1"] = [of_request(1, APP1), of_request(2, APP1, 500)]
     every = [container(NGINX), container(APP1), container(APP2)]
-    wanted = Filter(app="app1", statuses=frozenset({"5xx"}))
-    assert [one.time for one in followed(lambda: every, read, 1, wanted)] == [stamp(2)]
+    chosen = Filter(app="app1", statuses=frozenset({"5xx"}))
+    assert [one.time for one in followed(lambda: every, read, 1, chosen)] == [stamp(2)]
     assert {id_ for id_, _, _ in read.asked} == {"nginx-1", "app1-1"}
 
 
@@ -513,8 +529,8 @@ class FakeEngine:
         self._pieces = pieces
 
     @property
-    def client(self) -> DockerClient:
-        return cast(DockerClient, SimpleNamespace(api=self))
+    def client(self) -> Client:
+        return cast(Client, SimpleNamespace(api=self))
 
     def containers(self, **arguments: Any) -> object:
         self.asked.append(arguments)
@@ -534,10 +550,11 @@ def _or_raise(found: object) -> object:
 def test_containers_are_found_by_their_labels() -> None:
     fake = FakeEngine(SUMMARIES)
     source = LogSource(fake.client, "loadbalancer", "dev")
-    assert source.containers() == [
-        Container("1", Source("nginx-a1", None), "", runs=True),
-        Container("2", Source("app1-1-b2", "app1"), "ours", runs=False),
-        Container("345678901234567", Source("345678901234", "app2"), "theirs", runs=True),
+    found = source.containers()
+    assert [(one.id, source_of(one), one.stopped) for one in found] == [
+        ("1", Source("nginx-a1", None), False),
+        ("2", Source("app1-1-b2", "app1"), True),
+        ("345678901234567", Source("345678901234", "app2"), False),
     ]
     assert [one.id for one in source.containers({"theirs"})] == ["1", "2"]
     labels = ["loadbalancer.project=loadbalancer", "loadbalancer.stack=dev"]
@@ -546,7 +563,7 @@ def test_containers_are_found_by_their_labels() -> None:
 
 def test_no_engine_is_an_error_that_the_command_line_knows() -> None:
     source = LogSource(FakeEngine(NoConnectionError("refused")).client, "loadbalancer", "dev")
-    with pytest.raises(DockerException, match="refused"):
+    with pytest.raises(EngineError, match="refused"):
         source.containers()
 
 
@@ -561,7 +578,7 @@ def test_a_log_ends_quietly_with_its_container(end: Exception) -> None:
     found = list(source.read(nginx, tail=3, follow=False))
     assert [one.text for one in found] == [json.dumps(record), "cut"]
     assert found[0].request is not None
-    assert found[0].request.tries == (Try("app1", "200"),)
+    assert found[0].request.attempts == (Attempt("app1", "200"),)
     assert list(source.read(nginx, tail=None, follow=True)) == []
     assert list(source.read(app1, tail=None, follow=True))
     common = {"timestamps": True, "stream": True}
@@ -572,14 +589,7 @@ def test_a_log_ends_quietly_with_its_container(end: Exception) -> None:
     ]
 
 
-class FakeWorkspace:
-    """A project without Pulumi."""
-
-    def project_settings(self) -> object:
-        return SimpleNamespace(name="loadbalancer")
-
-
-WORKSPACE = cast(automation.Workspace, FakeWorkspace())
+PROJECT = Project(Path(), "loadbalancer", "file://.")
 
 
 def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
@@ -587,58 +597,38 @@ def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
 ) -> None:
     pieces = [f"{AT} hello\n".encode()]
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES, pieces).client)
-    monkeypatch.setattr(deployment, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
+    monkeypatch.setattr(deployment, "read", lambda *_: Desired(known=frozenset({"ours", ""})))
     found: list[Line] = []
-    stream.logs(WORKSPACE, "dev", Filter(), found.append, tail=9, follow=False)
+    stream.logs(PROJECT, "dev", Filter(), found.append, tail=9, follow=False)
     assert [one.source.name for one in found] == ["nginx-a1", "app1-1-b2"]
-    with pytest.raises(FilterError, match=r"one of these: app1$"):
-        stream.logs(WORKSPACE, "dev", Filter(app="app2"), found.append, tail=9, follow=False)
+    with pytest.raises(FilterError, match=r"Valid apps: app1$"):
+        stream.logs(PROJECT, "dev", Filter(app="app2"), found.append, tail=9, follow=False)
 
 
 def test_a_stack_without_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine([]).client)
-    with pytest.raises(LogsError, match=r"Bring it up: make up STACK=dev$"):
-        stream.logs(WORKSPACE, "dev", Filter(), print, tail=9, follow=False)
+    with pytest.raises(LogsError, match=r"Bring it up: \./lb up --stack dev$"):
+        stream.logs(PROJECT, "dev", Filter(), print, tail=9, follow=False)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--status", "teapot"), "Give some such as 404, 5xx or 200,404"),
-        (("--request", "a b"), "visible ASCII"),
-        (("--app", "app9"), "Give one of these: app1"),
-    ],
-)
-def test_a_filter_that_cannot_be_is_wrong_usage(
-    arguments: tuple[str, ...],
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES[:2]).client)
-    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: WORKSPACE)
-    monkeypatch.setattr(deployment, "read", lambda *_: Declared(known=frozenset({"ours", ""})))
-    assert cli.main(["logs", *arguments]) == cli.WRONG_USAGE == 2
-    out, err = capsys.readouterr()
-    assert not out
-    assert err.startswith("error: ")
-    assert said in err
-
-
-@pytest.mark.parametrize("tail", ["-1", "1.5", "all", "", "12345678"])
-def test_a_tail_that_cannot_be_is_wrong_usage(
-    tail: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["logs", f"--tail={tail}"])
-    assert caught.value.code == 2
-    assert f"{tail!r} is not a whole number from 0 to 9999999" in capsys.readouterr().err
-
-
-def test_ctrl_c_ends_it_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: WORKSPACE)
-    monkeypatch.setattr(stream, "logs", interrupted)
-    assert cli.main(["logs", "--follow"]) == 0
+def test_lines_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    show = json_printer()
+    show(line(OF_NGINX))
+    show(line("Traceback \x1b", APP1))
+    nginx, app1 = map(json.loads, capsys.readouterr().out.splitlines())
+    assert nginx == {
+        "time": AT,
+        "source": "nginx-1",
+        "app": None,
+        "id": "abc",
+        "text": json.dumps(OF_NGINX),
+        "request": {
+            "status": 200,
+            "method": "GET",
+            "path": "/a?b=c",
+            "duration": 0.012,
+            "app": "app2",
+            "attempts": [{"app": "app1", "status": "502"}, {"app": "app2", "status": "200"}],
+        },
+    }
+    assert (app1["app"], app1["text"], app1["request"]) == ("app1", "Traceback \x1b", None)

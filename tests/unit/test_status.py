@@ -1,44 +1,59 @@
-"""Declared against real, and how it is told; without Docker and without Pulumi."""
+"""Drift: desired against actual resources, and the table; without Docker and Pulumi."""
 
+import gzip
 import io
+import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from loadbalancer.drift import actual
-from loadbalancer.drift.actual import Real
+from loadbalancer.display.status import as_object, show
+from loadbalancer.drift.actual import Actual
 from loadbalancer.drift.compare import Row, compare
 from loadbalancer.drift.orphans import Orphan
-from loadbalancer.drift.status import Status, show
+from loadbalancer.drift.status import Status
+from loadbalancer.engine.container import Container, Port
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.upstream import Server
 from loadbalancer.state import deployment
-from loadbalancer.state.deployment import Declared, Files, Image, Port, Route
+from loadbalancer.state.deployment import (
+    Desired,
+    DesiredContainer,
+    DesiredFiles,
+    DesiredImage,
+    DesiredRoute,
+)
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
 
 PORT = Port("127.0.0.1", 8080, 8080)
-APP = deployment.Container("urn:app1", "id-app1", "lb-app1", "sha256:a1", {"lb-net": ()})
-NGINX = deployment.Container(
+APP = DesiredContainer("urn:app1", "id-app1", "lb-app1", "sha256:a1", {"lb-net": ()})
+NGINX = DesiredContainer(
     "urn:nginx", "id-nginx", "lb-nginx", "sha256:b2", {"lb-net": ()}, frozenset({PORT})
 )
 TEXT = upstream.render(
     [Server("app1", "lb-app1", 5001, 3), Server("app2", "lb-app2", 5002, 2)], {"app1": 6, "app2": 4}
 )
-WANTED = Declared(
+DESIRED = Desired(
     url="http://127.0.0.1:8080",
     containers=(NGINX, APP),
-    images=(Image("lb-net/apps/app1:12", "sha256:a1"),),
+    images=(DesiredImage("lb-net/apps/app1:12", "sha256:a1"),),
     networks=frozenset({"lb-net"}),
     volumes=frozenset({"lb-route"}),
-    route=Route("id-nginx", TEXT),
-    files=Files("id-nginx", {"nginx.conf": "aa", "njs/record.js": "bb"}),
+    route=DesiredRoute("id-nginx", TEXT),
+    files=DesiredFiles("id-nginx", {"nginx.conf": "aa", "njs/record.js": "bb"}),
 )
-WELL = actual.Container("running", "healthy", "sha256:a1", networks=frozenset({"lb-net"}))
-FOUND = Real(
+HEALTHY = Container(
+    "id-app1", "lb-app1", "running", "healthy", "sha256:a1", networks=frozenset({"lb-net"})
+)
+FOUND = Actual(
     containers={
-        "id-app1": WELL,
-        "id-nginx": replace(WELL, image="sha256:b2", ports=frozenset({PORT})),
+        "id-app1": HEALTHY,
+        "id-nginx": replace(HEALTHY, image="sha256:b2", ports=frozenset({PORT})),
     },
     images={"lb-net/apps/app1:12": "sha256:a1"},
     networks=frozenset({"bridge", "lb-net"}),
@@ -48,19 +63,19 @@ FOUND = Real(
 )
 
 
-def differences(found: Real, wanted: Declared = WANTED) -> dict[str, str]:
-    return {row.what: row.difference for row in compare(wanted, found) if row.difference}
+def differences(found: Actual, desired: Desired = DESIRED) -> dict[str, str]:
+    return {row.name: row.difference for row in compare(desired, found) if row.difference}
 
 
-def with_app(container: actual.Container | None) -> Real:
+def with_app(container: Container | None) -> Actual:
     containers = {**FOUND.containers, "id-app1": container}
     return replace(FOUND, containers={id_: one for id_, one in containers.items() if one})
 
 
-def test_what_is_as_declared_has_a_row_each_and_no_difference() -> None:
-    rows = compare(WANTED, FOUND)
-    assert [row.what for row in rows if row.difference] == []
-    assert [row.what for row in rows] == [
+def test_resources_as_desired_have_a_row_each_and_no_difference() -> None:
+    rows = compare(DESIRED, FOUND)
+    assert [row.name for row in rows if row.difference] == []
+    assert [row.name for row in rows] == [
         "container lb-app1",
         "container lb-nginx",
         "port 8080",
@@ -69,7 +84,7 @@ def test_what_is_as_declared_has_a_row_each_and_no_difference() -> None:
         "share of app2",
         "share of lb-app1:5001",
         "share of lb-app2:5002",
-        "nginx's files",
+        "nginx files",
         "image lb-net/apps/app1:12",
         "network lb-net",
         "volume lb-route",
@@ -80,71 +95,69 @@ def test_what_is_as_declared_has_a_row_each_and_no_difference() -> None:
 @pytest.mark.parametrize(
     ("container", "difference"),
     [
-        (None, "is not there"),
-        (replace(WELL, status="exited", health="unhealthy"), "is stopped"),
-        (replace(WELL, status="created"), "was never started"),
-        (replace(WELL, status="paused"), "is paused"),
-        (replace(WELL, status="restarting"), "ends again and again"),
-        (replace(WELL, health="starting"), "is not healthy yet"),
-        (replace(WELL, health="unhealthy"), "is not healthy"),
-        (replace(WELL, image="sha256:c3"), "runs another image"),
-        (replace(WELL, networks=frozenset({"bridge"})), "has left network lb-net"),
-        (replace(WELL, status="exited", image="x"), "is stopped, runs another image"),
+        (None, "not found"),
+        (replace(HEALTHY, status="exited", health="unhealthy"), "stopped"),
+        (replace(HEALTHY, status="created"), "never started"),
+        (replace(HEALTHY, status="paused"), "paused"),
+        (replace(HEALTHY, status="restarting"), "crash-looping"),
+        (replace(HEALTHY, health="starting"), "not healthy yet"),
+        (replace(HEALTHY, health="unhealthy"), "unhealthy"),
+        (replace(HEALTHY, image="sha256:c3"), "runs another image"),
+        (replace(HEALTHY, networks=frozenset({"bridge"})), "not connected to network lb-net"),
+        (replace(HEALTHY, status="exited", image="x"), "stopped, runs another image"),
     ],
 )
-def test_a_container_that_is_not_as_declared(
-    container: actual.Container | None, difference: str
-) -> None:
+def test_a_container_that_is_not_as_desired(container: Container | None, difference: str) -> None:
     assert differences(with_app(container)) == {"container lb-app1": difference}
 
 
-def test_a_container_without_a_probe_needs_only_to_run() -> None:
-    assert differences(with_app(replace(WELL, health=None))) == {}
+def test_a_container_without_a_health_check_only_has_to_run() -> None:
+    assert differences(with_app(replace(HEALTHY, health=None))) == {}
 
 
-def test_restarts_are_told_but_are_no_drift() -> None:
-    rows = compare(WANTED, with_app(replace(WELL, restarts=2)))
-    assert rows[0].real == "running, healthy, image a1, restarted 2 times"
+def test_restarts_are_shown_but_are_no_drift() -> None:
+    rows = compare(DESIRED, with_app(replace(HEALTHY, restarts=2)))
+    assert rows[0].actual == "running, healthy, image a1, restarted 2 times"
     assert rows[0].difference == ""
 
 
 @pytest.mark.parametrize("ports", [frozenset(), frozenset({Port("127.0.0.1", 8081, 8080)})])
-def test_a_port_that_does_not_lead_to_the_container(ports: frozenset[Port]) -> None:
+def test_a_port_that_the_container_does_not_publish(ports: frozenset[Port]) -> None:
     nginx = replace(FOUND.containers["id-nginx"], ports=ports)
     found = replace(FOUND, containers={**FOUND.containers, "id-nginx": nginx})
-    assert differences(found) == {"port 8080": "does not lead to lb-nginx"}
+    assert differences(found) == {"port 8080": "not published by lb-nginx"}
 
 
 def test_shares_are_those_of_the_text_in_nginx() -> None:
     found = replace(FOUND, route=re.sub("lb-app1:5001 .*", "lb-app1:5001 weight=2;", TEXT))
     assert differences(found) == {
-        "route": "was edited; it has the line: server lb-app1:5001 weight=2;",
-        "share of app1": "gets 50 % instead of 60 %",
-        "share of app2": "gets 50 % instead of 40 %",
-        "share of lb-app1:5001": "gets 50 % instead of 60 %",
-        "share of lb-app2:5002": "gets 50 % instead of 40 %",
+        "route": "hand-edited; additional line: server lb-app1:5001 weight=2;",
+        "share of app1": "50 % instead of 60 %",
+        "share of app2": "50 % instead of 40 %",
+        "share of lb-app1:5001": "50 % instead of 60 %",
+        "share of lb-app2:5002": "50 % instead of 40 %",
     }
 
 
-def test_servers_that_a_hand_added_or_took_away() -> None:
+def test_servers_that_were_added_or_removed_by_hand() -> None:
     text = re.sub("server lb-app2:5002 .*", "server other:80;", TEXT)
     assert differences(replace(FOUND, route=text)) == {
-        "route": "was edited; it has the line: server other:80;",
-        "share of app1": "gets 75 % instead of 60 %",
-        "share of app2": "is not in the route",
-        "share of no app": "is in the route, but not declared",
-        "share of lb-app1:5001": "gets 75 % instead of 60 %",
-        "share of lb-app2:5002": "is not in the route",
-        "share of other:80": "is in the route, but not declared",
+        "route": "hand-edited; additional line: server other:80;",
+        "share of app1": "75 % instead of 60 %",
+        "share of app2": "not in the route",
+        "share of no app": "not in the Pulumi state",
+        "share of lb-app1:5001": "75 % instead of 60 %",
+        "share of lb-app2:5002": "not in the route",
+        "share of other:80": "not in the Pulumi state",
     }
 
 
 @pytest.mark.parametrize(
     ("edit", "difference"),
     [
-        (("keepalive 64;", "keepalive 1;"), "was edited; it has the line: keepalive 1;"),
-        (("    keepalive 64;\n", ""), "was edited; it lacks the line: keepalive 64;"),
-        (("\n}", "\n}\n}"), "was edited; its lines have another order or number"),
+        (("keepalive 64;", "keepalive 1;"), "hand-edited; additional line: keepalive 1;"),
+        (("    keepalive 64;\n", ""), "hand-edited; missing line: keepalive 64;"),
+        (("\n}", "\n}\n}"), "hand-edited; lines moved or repeated"),
     ],
 )
 def test_an_edit_that_leaves_the_shares_is_drift_too(
@@ -156,17 +169,17 @@ def test_an_edit_that_leaves_the_shares_is_drift_too(
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        (None, {"nginx's files": "are not in force"}),
-        ({}, {"nginx's files": "are not in force"}),
-        ({"nginx.conf": "cc", "njs/record.js": "bb"}, {"nginx's nginx.conf": "was edited"}),
-        ({"nginx.conf": "aa"}, {"nginx's njs/record.js": "is not there"}),
+        (None, {"nginx files": "not in force"}),
+        ({}, {"nginx files": "not in force"}),
+        ({"nginx.conf": "cc", "njs/record.js": "bb"}, {"nginx file nginx.conf": "hand-edited"}),
+        ({"nginx.conf": "aa"}, {"nginx file njs/record.js": "not found"}),
         (
             {"nginx.conf": "aa", "njs/record.js": "bb", "more.conf": "dd"},
-            {"nginx's more.conf": "is there, but not declared"},
+            {"nginx file more.conf": "not in the Pulumi state"},
         ),
     ],
 )
-def test_files_of_nginx_that_are_not_as_declared(
+def test_files_of_nginx_that_are_not_as_desired(
     files: dict[str, str] | None, expected: dict[str, str]
 ) -> None:
     assert differences(replace(FOUND, files=files)) == expected
@@ -174,46 +187,46 @@ def test_files_of_nginx_that_are_not_as_declared(
 
 @pytest.mark.parametrize(
     ("text", "difference"),
-    [("", "is not in force"), (None, "nginx's container, which holds it, is not there")],
+    [("", "not in force"), (None, "nginx's container not found")],
 )
 def test_a_route_that_is_gone(text: str | None, difference: str) -> None:
     found = differences(replace(FOUND, route=text))
     assert found["route"] == difference
-    assert found["share of app2"] == "is not in the route"
+    assert found["share of app2"] == "not in the route"
 
 
-def test_a_route_to_nobody_divides_by_nothing() -> None:
+def test_a_route_without_active_servers_has_shares_of_0() -> None:
     text = TEXT.replace("weight=3", "down").replace("weight=2", "down")
-    assert differences(replace(FOUND, route=text))["share of app1"] == "gets 0 % instead of 60 %"
+    assert differences(replace(FOUND, route=text))["share of app1"] == "0 % instead of 60 %"
 
 
 def test_images_networks_and_volumes_that_are_gone() -> None:
     found = replace(FOUND, images={}, networks=frozenset({"bridge"}), volumes=frozenset())
     assert differences(found) == {
-        "image lb-net/apps/app1:12": "is not there",
-        "network lb-net": "is not there",
-        "volume lb-route": "is not there",
+        "image lb-net/apps/app1:12": "not found",
+        "network lb-net": "not found",
+        "volume lb-route": "not found",
     }
 
 
-def test_an_image_name_that_leads_elsewhere() -> None:
+def test_an_image_name_that_points_to_another_image() -> None:
     found = replace(FOUND, images={"lb-net/apps/app1:12": "sha256:c3"})
-    assert differences(found) == {"image lb-net/apps/app1:12": "leads to another image"}
+    assert differences(found) == {"image lb-net/apps/app1:12": "name points to another image"}
 
 
-def test_what_no_state_knows_and_what_an_update_left() -> None:
-    found = replace(FOUND, orphans=(Orphan("container", "by-hand", None),))
-    wanted = replace(WANTED, replaced=("container lb-old",), unfinished=("creating image app1",))
-    assert differences(found, wanted) == {
-        "container by-hand": "carries the labels, but no state knows it",
-        "container lb-old": "was replaced, but not removed",
-        "creating image app1": "an update was cut off, or still runs",
+def test_orphans_and_what_an_update_left() -> None:
+    found = replace(FOUND, orphans=(Orphan("container", "by-hand", "id-by-hand"),))
+    desired = replace(DESIRED, undeleted=("container lb-old",), pending=("creating image app1",))
+    assert differences(found, desired) == {
+        "container by-hand": "orphan: not in the Pulumi state",
+        "container lb-old": "replaced, but not deleted yet",
+        "creating image app1": "update interrupted or still running",
     }
 
 
-def test_a_stack_that_declares_nothing_has_no_rows() -> None:
-    assert deployment.parse({}) == Declared()
-    assert compare(Declared(), FOUND) == []
+def test_a_stack_without_resources_has_no_rows() -> None:
+    assert deployment.parse({}) == Desired()
+    assert compare(Desired(), FOUND) == []
 
 
 def test_the_state_as_pulumi_exports_it() -> None:
@@ -241,7 +254,7 @@ def test_the_state_as_pulumi_exports_it() -> None:
         }
     )
     # What the container should run is the app's image of now, whatever it was started from.
-    container = deployment.Container(
+    container = DesiredContainer(
         urn=str(new["urn"]),
         id="2",
         name="lb-app1-new",
@@ -250,15 +263,15 @@ def test_the_state_as_pulumi_exports_it() -> None:
         ports=frozenset({PORT}),
     )
     known = {"1", "2", "n", "lb:1", "lb-net", "lb-app1-new", "lb-app1-old", "lb-route-1"}
-    assert found == Declared(
+    assert found == Desired(
         url="http://here",
         containers=(container,),
-        images=(Image("lb:1", "sha256:new"),),
+        images=(DesiredImage("lb:1", "sha256:new"),),
         networks=frozenset({"lb-net"}),
         volumes=frozenset({"lb-route-1"}),
-        route=Route("2", TEXT),
-        replaced=("container lb-app1-old",),
-        unfinished=("creating container app1",),
+        route=DesiredRoute("2", TEXT),
+        undeleted=("container lb-app1-old",),
+        pending=("creating container app1",),
         known=frozenset(known | {"sha256:new", "sha256:newlb"}),
     )
 
@@ -292,37 +305,167 @@ def test_weights_and_apps_are_those_that_were_written() -> None:
     assert upstream.weights(staged) == {"lb-app1:5001": 3, "lb-app2:5002": 2, "new:1": 0}
 
 
-def shown(status: Status, *, terminal: bool = False, width: int = 80) -> list[str]:
+def shown(
+    status: Status, *, terminal: bool = False, width: int = 80, all: bool = False
+) -> list[str]:
     file = io.StringIO()
     width_ = width if terminal else None
-    show(status, Console(file=file, force_terminal=terminal, width=width_, color_system=None))
+    console = Console(file=file, force_terminal=terminal, width=width_, color_system=None)
+    show(status, console, all=all)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
-LONG = Row(f"container {'x' * 150}", "running", "nothing [b]", "is not there")
+LONG = Row(f"container {'x' * 150}", "running", "- [b]", "not found")
+SAME = Row("port 8080", "127.0.0.1:8080", "127.0.0.1:8080")
+DRIFT = "dev: drift in 1 of 2 resources. Repair it: ./lb repair --stack dev"
 
 
 def test_without_a_terminal_every_row_is_one_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    lines = shown(Status("dev", "http://here", (LONG,)))
-    assert len(lines) == 4
-    cells = [LONG.what, LONG.declared, LONG.real, LONG.difference]
-    assert re.split(" {2,}", lines[1]) == cells
-    assert lines[-1] == "dev is not as declared: 1 of 1 differ. Mend it: make repair STACK=dev"
+    status = Status("dev", "http://here", (SAME, LONG))
+    lines = shown(status)
+    assert [re.split(" {2,}", line) for line in lines[:-1]] == [
+        ["resource", "difference"],
+        [LONG.name, LONG.difference],
+        [""],
+    ]
+    assert lines[-1] == DRIFT
 
 
-def test_a_narrow_terminal_folds_and_loses_nothing() -> None:
-    lines = shown(Status("dev", "", (LONG,)), terminal=True, width=40)
+def test_all_resources_with_those_that_differ_first() -> None:
+    lines = shown(Status("dev", "http://here", (SAME, LONG)), all=True)
+    assert [re.split(" {2,}", line) for line in lines[:-1]] == [
+        ["resource", "actual", "difference"],
+        [LONG.name, LONG.actual, LONG.difference],
+        [SAME.name, SAME.actual],
+        [""],
+    ]
+    assert lines[-1] == DRIFT
+
+
+@pytest.mark.parametrize("all", [False, True])
+def test_a_narrow_terminal_folds_and_loses_nothing(all: bool) -> None:
+    lines = shown(Status("dev", "", (LONG, SAME)), terminal=True, width=40, all=all)
     assert max(map(len, lines[:-1])) <= 40
     assert "".join(lines).count("x") == 150
-    assert lines[-1].endswith("make repair STACK=dev")
+    assert lines[-1].endswith("./lb repair --stack dev")
+
+
+def test_every_kind_of_difference_fits_80_columns() -> None:
+    every = compare(DESIRED, Actual(orphans=(Orphan("container", "by-hand", "1"),)))
+    assert len([row for row in every if row.difference]) >= 10
+    for all in (False, True):
+        lines = shown(Status("dev", "", tuple(every)), terminal=True, all=all)
+        assert max(map(len, lines)) <= 80
+
+
+def test_control_characters_of_a_hand_edited_route_cannot_drive_the_terminal() -> None:
+    row = Row("route", "in force", "another", "hand-edited; additional line: \x1b[2J")
+    assert shown(Status("dev", "", (row,)), terminal=True)[1].endswith(r"additional line: \x1b[2J")
 
 
 def test_the_last_line_of_a_stack_without_drift() -> None:
-    row = Row("port 8080", "127.0.0.1:8080", "127.0.0.1:8080")
-    assert shown(Status("dev", "http://here", (row,)))[-1] == (
-        "dev is as declared and answers at http://here."
-    )
+    assert shown(Status("dev", "http://here", (SAME,))) == [
+        "dev: no drift in 1 resources, serving at http://here"
+    ]
     (line,) = shown(Status("dev", "", ()))
-    assert line == "dev declares nothing yet. Bring it up: make up STACK=dev"
-    assert compare(Declared(), Real()) == []
+    assert line == "dev: nothing is deployed. Deploy it: ./lb up --stack dev"
+    assert compare(Desired(), Actual()) == []
+
+
+def test_the_status_as_json() -> None:
+    assert as_object(Status("dev", "", (SAME, LONG))) == {
+        "stack": "dev",
+        "url": None,
+        "drift": True,
+        "resources": [
+            {
+                "name": "port 8080",
+                "desired": "127.0.0.1:8080",
+                "actual": "127.0.0.1:8080",
+                "difference": None,
+            },
+            {
+                "name": LONG.name,
+                "desired": "running",
+                "actual": "- [b]",
+                "difference": "not found",
+            },
+        ],
+    }
+
+
+LATEST = {
+    "resources": [{"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"url": "http://x"}}]
+}
+
+
+def checkpoint(latest: object) -> bytes:
+    return json.dumps({"version": 3, "checkpoint": {"stack": "s", "latest": latest}}).encode()
+
+
+@pytest.fixture
+def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a file backend's checkpoints; no Pulumi process may start."""
+
+    def start(*_: object, **__: object) -> str:
+        raise AssertionError("it starts a Pulumi process")
+
+    monkeypatch.setattr(Pulumi, "run", start)
+    folder = tmp_path / ".state/.pulumi/stacks/lb"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def project(tmp_path: Path, backend: str = "file://./.state?metadata=skip") -> Project:
+    return Project(tmp_path, "lb", backend)
+
+
+@pytest.mark.parametrize("stack", ["dev", "organization/lb/dev"])
+def test_a_file_backend_is_read_without_a_pulumi_process(
+    stack: str, stacks: Path, tmp_path: Path
+) -> None:
+    (stacks / "dev.json").write_bytes(checkpoint(LATEST))
+    assert deployment.load(project(tmp_path), stack) == LATEST
+    assert deployment.outputs(project(tmp_path), stack) == {"url": "http://x"}
+    assert deployment.read(project(tmp_path), stack) == Desired(url="http://x")
+
+
+def test_of_a_plain_and_a_compressed_checkpoint_the_newer_one_counts(
+    stacks: Path, tmp_path: Path
+) -> None:
+    plain, compressed = stacks / "dev.json", stacks / "dev.json.gz"
+    compressed.write_bytes(gzip.compress(checkpoint(LATEST)))
+    assert deployment.load(project(tmp_path), "dev") == LATEST
+    plain.write_bytes(checkpoint({"resources": []}))
+    os.utime(compressed, (1, 1))
+    assert deployment.load(project(tmp_path), "dev") == {"resources": []}
+    os.utime(plain, (0, 0))
+    assert deployment.load(project(tmp_path), "dev") == LATEST
+
+
+def test_a_stack_that_was_never_up_has_an_empty_deployment(stacks: Path, tmp_path: Path) -> None:
+    (stacks / "dev.json").write_bytes(checkpoint(None))
+    assert deployment.load(project(tmp_path), "dev") == {}
+    assert deployment.outputs(project(tmp_path), "dev") == {}
+    assert deployment.read(project(tmp_path), "dev") == Desired()
+
+
+@pytest.mark.usefixtures("stacks")
+def test_a_stack_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(StackNotFoundError):
+        deployment.load(project(tmp_path), "dev")
+
+
+def test_another_backend_is_asked_by_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def export(_: Pulumi, *arguments: str, stack: str) -> str:
+        asked.append((*arguments, stack))
+        return json.dumps({"version": 3, "deployment": LATEST})
+
+    monkeypatch.setattr(Pulumi, "run", export)
+    assert deployment.load(project(tmp_path, "s3://bucket"), "dev") == LATEST
+    assert asked == [("stack", "export", "dev")]
