@@ -44,12 +44,12 @@ def render(reading: Reading) -> str:
         {f'unrouted_requests_total{{code="{code}"}}': n for code, n in reading.unrouted.items()},
     )
     family(
-        "tries_total",
+        "attempts_total",
         "counter",
         {
-            f'tries_total{{app="{name}",outcome="{outcome}"}}': count
+            f'attempts_total{{app="{name}",outcome="{outcome}"}}': count
             for name, app in apps.items()
-            for outcome, count in app.tries.items()
+            for outcome, count in app.attempts.items()
         },
     )
     for what in ("request", "upstream"):
@@ -138,12 +138,18 @@ def admin_port() -> Iterator[AdminPort]:
 
 
 def app(requests: Mapping[int, int], **others: object) -> AppReading:
-    """Make the reading of an app whose tries and durations fit its requests: 2 ms each."""
+    """Make the reading of an app whose attempts and durations fit its requests: 2 ms each."""
     count = sum(requests.values())
     took = Histogram(counts=(0, count, *(0,) * 14), sum=count * 0.002)
     values: dict[str, object] = {
         "requests": requests,
-        "tries": {"answered": count, "connect_failed": 0, "timeout": 0, "error": 0, "aborted": 0},
+        "attempts": {
+            "answered": count,
+            "connect_failed": 0,
+            "timeout": 0,
+            "error": 0,
+            "aborted": 0,
+        },
         "request_duration": took,
         "upstream_duration": took,
         "received": 100 * count,

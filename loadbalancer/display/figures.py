@@ -151,10 +151,10 @@ def _notes(figures: Figures) -> Iterator[str]:
     if unrouted:
         codes = ", ".join(f"{count} got {code}" for code, count in sorted(unrouted.items()))
         yield f"Requests that reached no app: {codes}"
-    failed = [(name, window.failed_tries) for name, _, window in figures.rows if window]
+    failed = [(name, window.failed_attempts) for name, _, window in figures.rows if window]
     if any(count for _, count in failed):
-        tries = ", ".join(f"{count} at {name}" for name, count in failed if count)
-        yield f"Tries that failed: {tries}"
+        attempts = ", ".join(f"{count} at {name}" for name, count in failed if count)
+        yield f"Failed attempts: {attempts}"
     if figures.window.lost:
         yield f"Requests that nginx could not count: {figures.window.lost}"
 

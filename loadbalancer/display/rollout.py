@@ -177,7 +177,7 @@ def _table(event: "Event") -> "Table":
             rate(window.rate),
             percentage(window.share),
             percentage(window.error_rate),
-            str(window.failed_tries),
+            str(window.failed_attempts),
             duration(window.p99),
         )
     return table
@@ -207,7 +207,7 @@ def _figures(app: "AppWindow") -> dict[str, Any]:
     return {
         "requests": app.requests,
         "errors": app.errors,
-        "failedAttempts": app.failed_tries,
+        "failedAttempts": app.failed_attempts,
         "share": app.share,
         "p99": app.p99,
     }

@@ -17,12 +17,12 @@ _PREFIX = "loadbalancer_"
 class AppReading:
     """An app's counters since nginx started, and what the app is given now.
 
-    `requests` is by code; `tries` is by outcome: answered, connect_failed, timeout, error,
+    `requests` is by code; `attempts` is by outcome: answered, connect_failed, timeout, error,
     aborted. Sizes are in bytes. `weight` and `share` (0 to 1) are None outside the route.
     """
 
     requests: Mapping[int, int] = field(default_factory=dict)
-    tries: Mapping[str, int] = field(default_factory=dict)
+    attempts: Mapping[str, int] = field(default_factory=dict)
     request_duration: Histogram = field(default_factory=Histogram)
     upstream_duration: Histogram = field(default_factory=Histogram)
     received: int = 0
@@ -84,7 +84,7 @@ def _app(samples: "_Samples", app: str) -> AppReading:
     servers = samples.by("servers", "state", app)
     return AppReading(
         requests=_by_code(samples.by("requests_total", "code", app)),
-        tries=samples.by("tries_total", "outcome", app),
+        attempts=samples.by("attempts_total", "outcome", app),
         request_duration=_histogram(samples, "request_duration_seconds", app),
         upstream_duration=_histogram(samples, "upstream_duration_seconds", app),
         received=_whole(samples.one("received_bytes_total", app) or 0),

@@ -19,13 +19,13 @@ class AppWindow:
     """What an app did in a window.
 
     `seconds` is the window's length, `total` the requests of all apps in it. Requests are by code,
-    tries by outcome, sizes in bytes.
+    attempts by outcome, sizes in bytes.
     """
 
     seconds: float
     total: int
     by_code: Mapping[int, int]
-    tries: Mapping[str, int]
+    attempts: Mapping[str, int]
     request_duration: Histogram
     upstream_duration: Histogram
     received: int
@@ -53,12 +53,12 @@ class AppWindow:
         return self.errors / self.requests if self.requests else None
 
     @property
-    def failed_tries(self) -> int:
-        """Number of tries that a server failed: no connection, no answer in time, or a broken one.
+    def failed_attempts(self) -> int:
+        """Number of attempts that failed: no connection, no answer in time, or a broken answer.
 
         Where nginx could go on to another server, the client has not noticed.
         """
-        return sum(count for outcome, count in self.tries.items() if outcome not in _NOT_FAILED)
+        return sum(count for outcome, count in self.attempts.items() if outcome not in _NOT_FAILED)
 
     @property
     def share(self) -> float | None:
@@ -120,7 +120,7 @@ def since(earlier: Reading, later: Reading) -> Window:
             seconds=seconds,
             total=total,
             by_code=by_code[app],
-            tries=differ.counts(before[app].tries, now.tries),
+            attempts=differ.counts(before[app].attempts, now.attempts),
             request_duration=differ.histogram(before[app].request_duration, now.request_duration),
             upstream_duration=differ.histogram(
                 before[app].upstream_duration, now.upstream_duration

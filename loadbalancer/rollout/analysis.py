@@ -92,7 +92,7 @@ def judge(window: Window, rules: Rules, apps: Collection[str]) -> Verdict:
 
 def samples(app: AppWindow) -> int:
     """Count the samples of an app."""
-    return max(app.requests, sum(app.tries.values()))
+    return max(app.requests, sum(app.attempts.values()))
 
 
 def describe(window: Window, apps: Collection[str]) -> str:
@@ -104,19 +104,19 @@ def _figures(name: str, app: AppWindow) -> str:
     words = [f"{name}: {app.requests} requests"]
     if app.requests:
         words += [f"{_rate(app.error_rate)} errors", f"p99 {duration(app.p99)}"]
-    if app.failed_tries:
-        words.append(f"{app.failed_tries} failed attempts")
+    if app.failed_attempts:
+        words.append(f"{app.failed_attempts} failed attempts")
     return ", ".join(words)
 
 
 def _faults(name: str, window: Window, rules: Rules, apps: Collection[str]) -> Iterator[str]:
     app = window.apps[name]
-    attempts = sum(app.tries.values())
+    attempts = sum(app.attempts.values())
     limit = _rate(rules.max_error_rate)
     if app.error_rate is not None and app.error_rate > rules.max_error_rate:
         yield f"{name} failed {_rate(app.error_rate)} of {app.requests} requests, limit {limit}"
-    if attempts and app.failed_tries / attempts > rules.max_error_rate:
-        rate = _rate(app.failed_tries / attempts)
+    if attempts and app.failed_attempts / attempts > rules.max_error_rate:
+        rate = _rate(app.failed_attempts / attempts)
         yield f"{rate} of {attempts} attempts at {name} failed, limit {limit}"
     if app.p99 is not None and app.p99 > rules.max_p99:
         yield f"{name}'s p99 is {duration(app.p99)}, limit {duration(rules.max_p99)}"

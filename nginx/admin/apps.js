@@ -100,7 +100,7 @@ export function showApps(every, now, changes) {
       const label = `${title} of ${name}, now ${all}`;
       update({ points: own, scale: scales[index], tick, now, changes, label });
     });
-    write(app.failed, last.failed >= 0.5 ? `▲ ${whole(last.failed)} failed tries` : "");
+    write(app.failed, last.failed >= 0.5 ? `▲ ${whole(last.failed)} failed attempts` : "");
     app.points = own;
     app.fill();
   }

@@ -11,7 +11,7 @@ export const UNROUTED = ""; // stands for an app where a request reached none
 
 const REQUESTS = 0;
 const ERRORS = 1;
-const FAILED_TRIES = 2;
+const FAILED_ATTEMPTS = 2;
 const BUCKETS = 3;
 
 const sum = (numbers) => numbers.reduce((one, other) => one + other, 0);
@@ -23,8 +23,8 @@ function errors(requests) {
 /** Cut an answer of /status.json down to the reading that is kept of it. */
 export function read(status) {
   const apps = new Map([[UNROUTED, [sum(Object.values(status.unrouted))]]]);
-  for (const { name, requests, tries, request_duration } of status.apps) {
-    const failed = tries.connect_failed + tries.timeout + tries.error;
+  for (const { name, requests, attempts, request_duration } of status.apps) {
+    const failed = attempts.connect_failed + attempts.timeout + attempts.error;
     const first = [sum(Object.values(requests)), errors(requests), failed];
     apps.set(name, [...first, ...request_duration.counts]);
   }
@@ -124,7 +124,7 @@ export function measure(grown, bounds) {
     p95: quantile(0.95, buckets, bounds),
     p99: quantile(0.99, buckets, bounds),
     requests,
-    failed: counts[FAILED_TRIES],
+    failed: counts[FAILED_ATTEMPTS],
   };
 }
 

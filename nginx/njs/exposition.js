@@ -25,9 +25,9 @@ function text(state) {
         each(every, (app) => pairs(app.requests, (code, n) => [labels(app, `,code="${code}"`), n])));
     family('unrouted_requests_total', 'counter', 'Requests that reached no app.',
         pairs(Object.assign({ 503: 0 }, state.unrouted), (code, n) => [`{code="${code}"}`, n]));
-    family('tries_total', 'counter', 'Servers that were asked, by app and by what came of it.',
+    family('attempts_total', 'counter', 'Servers that were asked, by app and by what came of it.',
         each(every, (app) =>
-            pairs(app.tries, (outcome, n) => [labels(app, `,outcome="${outcome}"`), n])));
+            pairs(app.attempts, (outcome, n) => [labels(app, `,outcome="${outcome}"`), n])));
     histogram('request_duration_seconds', 'From the first byte read to the last byte sent.',
         (app) => app.request_duration);
     histogram('upstream_duration_seconds', 'Time that one try took.', (app) => app.upstream_duration);

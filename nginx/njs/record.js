@@ -67,7 +67,7 @@ function count(v) {
     }
 
     // Counts the servers that were asked, and returns the app of the last one.
-    function tries() {
+    function attempts() {
         const addresses = list(v.upstream_addr);
         const seconds = list(v.upstream_response_time);
         let app;
@@ -76,7 +76,7 @@ function count(v) {
             const tried = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
             if (tried) {
                 app = tried;
-                add('tries', app, outcome(i), 1);
+                add('attempts', app, outcome(i), 1);
                 observe('upstream', app, seconds[i]);
             }
         }
@@ -101,7 +101,7 @@ function count(v) {
     if (v.upstream_header_time >= 0) {
         return answered(v.app);
     }
-    const app = tries();
+    const app = attempts();
     if (app) {
         add('requests', app, v.status, 1);
         observe('duration', app, v.request_time);

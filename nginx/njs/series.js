@@ -31,7 +31,7 @@ function read() {
         }
         const parts = name[2].split(':');
         put('requests', name[1], parts[0], item[1]);
-        put('tries', name[1], 'answered', item[1]);
+        put('attempts', name[1], 'answered', item[1]);
         observe('duration', name[1], parts[1], item[1]);
         observe('upstream', name[1], parts[2], item[1]);
     });

@@ -17,7 +17,7 @@ async function read(r) {
         found.servers = up[app.name];
         return found;
     });
-    const known = Object.assign({}, counters.requests, counters.tries);
+    const known = Object.assign({}, counters.requests, counters.attempts);
     return {
         now: Date.now() / 1000,
         build: { version: process.env.BUILD || '', nginx: r.variables.nginx_version, njs: njs.version },
@@ -32,15 +32,15 @@ async function read(r) {
 }
 
 function counted(counters, app) {
-    const tries = {};
-    const seen = (counters.tries || {})[app] || {};
+    const attempts = {};
+    const seen = (counters.attempts || {})[app] || {};
     series.OUTCOMES.forEach((outcome) => {
-        tries[outcome] = seen[outcome] || 0;
+        attempts[outcome] = seen[outcome] || 0;
     });
     return {
         name: app,
         requests: Object.assign({ 200: 0 }, (counters.requests || {})[app]),
-        tries: tries,
+        attempts: attempts,
         received_bytes: bytes(counters.received, app),
         sent_bytes: bytes(counters.sent, app),
         request_duration: series.histogram(counters, 'duration', app),

@@ -43,7 +43,7 @@ def app(
             for number, state in enumerate(servers.split())
         ],
         "requests": {"200": requests - errors, "502": errors},
-        "tries": {
+        "attempts": {
             "answered": requests,
             "connect_failed": 0,
             "timeout": 0,

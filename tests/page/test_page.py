@@ -219,15 +219,15 @@ def test_figures_of_each_app_and_of_all(visit: Open) -> None:
     }  # fmt: skip
 
 
-def test_tries_that_failed_are_told(visit: Open) -> None:
+def test_failed_attempts_are_told(visit: Open) -> None:
     def answer(at: int) -> Status:
         found = two(at, 60 * at, 40 * at)
-        found["apps"][1]["tries"] |= {"connect_failed": 2 * at, "timeout": at, "aborted": at}
+        found["apps"][1]["attempts"] |= {"connect_failed": 2 * at, "timeout": at, "aborted": at}
         return found
 
     seen = visit(answer(0))
     seen.see(answer(5))
-    assert seen.page.locator(".who .bad").all_inner_texts() == ["", "▲ 15 failed tries"]
+    assert seen.page.locator(".who .bad").all_inner_texts() == ["", "▲ 15 failed attempts"]
 
 
 def test_a_restart_draws_no_spike(visit: Open) -> None:
@@ -576,7 +576,7 @@ def test_axe_finds_nothing(visit: Open, scheme: Literal["light", "dark"], width:
         viewport={"width": width, "height": 800},
     )
     answer = status(app("app1", 6, 600, servers="up down"), app("app2", 4, 400), at=11, changed=5)
-    answer["apps"][0]["tries"]["timeout"] = 40
+    answer["apps"][0]["attempts"]["timeout"] = 40
     seen.see(answer)
     assert seen.violations() == []
     table_of(seen, "app1")

@@ -32,7 +32,7 @@ APPS = st.one_of(
     st.builds(
         AppReading,
         requests=CODES,
-        tries=st.fixed_dictionaries(dict.fromkeys(OUTCOMES, COUNTS)),
+        attempts=st.fixed_dictionaries(dict.fromkeys(OUTCOMES, COUNTS)),
         request_duration=HISTOGRAMS,
         upstream_duration=HISTOGRAMS,
         received=COUNTS,
@@ -61,7 +61,7 @@ def counters(one: AppWindow) -> list[int]:
     """Every number that an app's window counts."""
     histograms = one.request_duration, one.upstream_duration
     buckets = [count for histogram in histograms for count in histogram.counts]
-    return [*one.by_code.values(), *one.tries.values(), one.received, one.sent, *buckets]
+    return [*one.by_code.values(), *one.attempts.values(), one.received, one.sent, *buckets]
 
 
 @given(READINGS)
@@ -74,7 +74,7 @@ TEXT = """\
 loadbalancer_requests_total{app="app1",code="200"} 60
 loadbalancer_requests_total{app="app1",code="502"} 1
 loadbalancer_unrouted_requests_total{code="503"} 2
-loadbalancer_tries_total{app="app1",outcome="answered"} 60
+loadbalancer_attempts_total{app="app1",outcome="answered"} 60
 # TYPE loadbalancer_request_duration_seconds histogram
 loadbalancer_request_duration_seconds_bucket{app="app1",le="0.001"} 10
 loadbalancer_request_duration_seconds_bucket{app="app1",le="0.5"} 60
@@ -101,7 +101,7 @@ def test_a_text_by_the_contract() -> None:
     took = Histogram((0.001, 0.5), (10, 50, 1), 0.4)
     app1 = AppReading(
         requests={200: 60, 502: 1},
-        tries={"answered": 60},
+        attempts={"answered": 60},
         request_duration=took,
         received=1_000_000,
         sent=7,
@@ -201,11 +201,11 @@ def _add(some: Mapping[int, int], more: Mapping[int, int]) -> dict[int, int]:
 def _sum(one: AppReading | None, more: AppReading) -> AppReading:
     if one is None:
         return more
-    tries = {key: one.tries.get(key, 0) + more.tries.get(key, 0) for key in OUTCOMES}
+    attempts = {key: one.attempts.get(key, 0) + more.attempts.get(key, 0) for key in OUTCOMES}
     return replace(
         more,
         requests=_add(one.requests, more.requests),
-        tries=tries,
+        attempts=attempts,
         request_duration=_both(one.request_duration, more.request_duration),
         upstream_duration=_both(one.upstream_duration, more.upstream_duration),
         received=one.received + more.received,
@@ -220,8 +220,8 @@ def _both(one: Histogram, more: Histogram) -> Histogram:
 
 def test_what_happened_in_a_window() -> None:
     app1 = app({200: 155, 404: 4, 500: 3, 503: 2}, received=6500)
-    tries = {"answered": 99, "connect_failed": 1, "timeout": 2, "error": 4, "aborted": 8}
-    app2 = app({200: 140}, tries=tries)
+    attempts = {"answered": 99, "connect_failed": 1, "timeout": 2, "error": 4, "aborted": 8}
+    app2 = app({200: 140}, attempts=attempts)
     later = Reading(110.0, "0123456789ab", 50.0, {"app1": app1, "app2": app2}, {503: 7})
     window = since(EARLIER, later)
     first, second = window.apps["app1"], window.apps["app2"]
@@ -233,7 +233,7 @@ def test_what_happened_in_a_window() -> None:
     assert (first.received, first.sent) == (500, 200 * 104)
     assert first.share == 104 / 204
     assert (second.errors, second.error_rate, second.share) == (0, 0.0, 100 / 204)
-    assert (first.failed_tries, second.failed_tries) == (0, 7)
+    assert (first.failed_attempts, second.failed_attempts) == (0, 7)
     assert first.p50 == pytest.approx(0.00175)
     assert first.p99 == pytest.approx(0.001 + 0.0015 * 0.99)
     assert first.p95 == first.request_duration.quantile(0.95)
@@ -272,7 +272,7 @@ EARLIER_WITH_ALL = replace(EARLIER, unrouted={503: 1}, lost=1)
     [
         app({}),
         app({200: 60}, sent=0),
-        app({200: 60}, tries={"answered": 1}),
+        app({200: 60}, attempts={"answered": 1}),
         app({200: 60}, request_duration=Histogram((1.0,), (0, 90), 9.0)),
         app({200: 60}, request_duration=Histogram(counts=(0, 90, *(0,) * 14), sum=0.1)),
         app({200: 60}, upstream_duration=Histogram(counts=(90, *(0,) * 15), sum=9.0)),

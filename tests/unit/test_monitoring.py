@@ -20,7 +20,7 @@ METRICS = {
     "loadbalancer_route_info",
     "loadbalancer_sent_bytes_total",
     "loadbalancer_servers",
-    "loadbalancer_tries_total",
+    "loadbalancer_attempts_total",
     "loadbalancer_unrouted_requests_total",
     *(
         f"loadbalancer_{what}_duration_seconds_{part}"

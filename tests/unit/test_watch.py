@@ -94,13 +94,13 @@ def test_nothing_is_cut_off_on_a_terminal_of_usual_width(width: int, requests: i
 
 
 def test_quantiles_and_what_else_there_is_to_say() -> None:
-    tries = {"answered": 90, "connect_failed": 1, "timeout": 2, "error": 0, "aborted": 5}
-    busy = replace(START, time=110.0, apps={"app1": app({200: 160}, tries=tries)}, lost=3)
+    attempts = {"answered": 90, "connect_failed": 1, "timeout": 2, "error": 0, "aborted": 5}
+    busy = replace(START, time=110.0, apps={"app1": app({200: 160}, attempts=attempts)}, lost=3)
     figures = Figures(URL, 111.0, busy, since(START, busy))
     assert "100.0% 10.0 0.0% 1.8 ms 2.4 ms 2.5 ms 1 of 1" in cells(terminal(figures, 120))["app1"]
     assert "p50=1.8ms p95=2.4ms p99=2.5ms servers=1/1" in next(lines(figures))
     assert [line.split(" ", 1)[1] for line in lines(figures)][-2:] == [
-        "Tries that failed: 3 at app1",
+        "Failed attempts: 3 at app1",
         "Requests that nginx could not count: 3",
     ]
 
