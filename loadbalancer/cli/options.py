@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -39,7 +39,7 @@ def target(stack: str | None) -> tuple[Project, str]:
 
 
 def register(
-    app: typer.Typer, name: str, *examples: str, codes: Mapping[int, str] | None = None
+    app: typer.Typer, name: str, *examples: str, codes: dict[int, str] | None = None
 ) -> Callable[[Verb], Verb]:
     """Add a verb with its docstring, its examples and its exit codes as help."""
 
@@ -52,7 +52,7 @@ def register(
     return add
 
 
-def _epilog(examples: Sequence[str], codes: Mapping[int, Any]) -> str:
+def _epilog(examples: Sequence[str], codes: Mapping[int, str]) -> str:
     r"""Write the end of a help text; after \b the lines of a paragraph stay as they are."""
     paragraphs = (
         ("Examples:", examples),

@@ -2,17 +2,24 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from loadbalancer.formats import escape_control_chars
 
 _LONGEST_REASON = 300
-_GONE = ("no stack named", "no such stack", "stack not found")
-_LOCKED = ("is currently locked by", "Another update is currently in progress")
+_NOT_FOUND = re.compile(r"^error: no stack named '.*' found", re.MULTILINE)
+_LOCKED = re.compile(
+    # A file backend, and Pulumi Cloud.
+    r"^error: (?:the stack is currently locked by|\[409\] Conflict: Another update)",
+    re.MULTILINE,
+)
 
 
 class PulumiError(RuntimeError):
@@ -32,7 +39,7 @@ class LockedError(PulumiError):
 
 
 class Pulumi:
-    """Runs `pulumi` in a project's folder. No method selects a stack but `select`."""
+    """Runs `pulumi` in a project's folder. None of its methods selects a stack."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         """Run in a folder, with variables beside those of this process."""
@@ -50,34 +57,33 @@ class Pulumi:
             LockedError: when another update holds the stack.
             PulumiError: when it fails for another reason.
         """
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            done = subprocess.run(
+        with _file() as out, _file() as err:
+            process = self._start(
                 self.command(*arguments, stack=stack),
-                cwd=self._folder,
-                env=self._environ(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                check=False,
             )
+            # Not subprocess.run, which kills the command when Ctrl-C is pressed meanwhile.
+            code = process.wait()
             out.seek(0)
             err.seek(0)
             printed, complaints = out.read(), err.read()
-        if done.returncode:
+        if code:
             raise error_of(printed, complaints)
         return printed.rstrip("\n")
 
     def show(self, *arguments: str, stack: str | None = None) -> None:
-        """Run a command in the foreground: it prints here, and Ctrl-C reaches it.
+        """Run a command in the foreground: it prints here, and ends in order after Ctrl-C.
 
         Raises:
-            PulumiError: when it fails; it has said why.
+            PulumiError: when it fails; it has printed the reason.
         """
-        command = self.command(*arguments, stack=stack)
-        done = subprocess.run(command, cwd=self._folder, env=self._environ(), check=False)
-        if done.returncode:
-            raise PulumiError("Pulumi has said above what is wrong")
+        with _interrupts_left_to_the_command():
+            code = self._start(self.command(*arguments, stack=stack)).wait()
+        if code:
+            raise PulumiError(f"pulumi {arguments[0]} failed; its message is above")
 
     def up(self, stack: str, *, message: str = "", replace: Sequence[str] = ()) -> str:
         """Bring a stack up without a preview, by a real `pulumi up`; errors as of `run`."""
@@ -99,17 +105,39 @@ class Pulumi:
         options = [] if stack is None else ["--stack", stack]
         return ["pulumi", *arguments, *options, "--non-interactive"]
 
-    def _environ(self) -> dict[str, str]:
-        return {**os.environ, **self._environment}
+    def _start(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
+        environ = {**os.environ, **self._environment}
+        try:
+            return subprocess.Popen(command, cwd=self._folder, env=environ, text=True, **options)
+        except FileNotFoundError as error:
+            raise PulumiError(
+                'pulumi not found on PATH. Set the environment: eval "$(./lb env)"'
+            ) from error
+
+
+def _file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def _interrupts_left_to_the_command() -> Iterator[None]:
+    """Do nothing on Ctrl-C: the terminal sends it to the command as well, which ends in order."""
+    before = signal.getsignal(signal.SIGINT)
+    # Unlike SIG_IGN, a handler of this process is not inherited by the command.
+    signal.signal(signal.SIGINT, before if before is signal.SIG_IGN else lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def error_of(printed: str, complaints: str) -> PulumiError:
-    """Find out what went wrong from what a failed command printed to its two streams."""
+    """Classify the failure of a command by what it printed to stdout and to stderr."""
     output = f"{printed}\n{complaints}".strip()
     kind = PulumiError
-    if any(sign in output for sign in _GONE):
+    if _NOT_FOUND.search(complaints):
         kind = StackNotFoundError
-    elif any(sign in output for sign in _LOCKED):
+    elif _LOCKED.search(complaints):
         kind = LockedError
     return kind(_reason(output), output)
 
@@ -117,8 +145,7 @@ def error_of(printed: str, complaints: str) -> PulumiError:
 def _reason(output: str) -> str:
     """Pick the lines that say what is wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    told = [line for line in dict.fromkeys(told) if line and line != "update failed"]
-    return escape_control_chars("; ".join(told) or (lines[-1] if lines else "no reason given"))[
-        :_LONGEST_REASON
-    ]
+    reasons = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    reasons = [line for line in dict.fromkeys(reasons) if line and line != "update failed"]
+    reason = "; ".join(reasons) or (lines[-1] if lines else "no reason given")
+    return escape_control_chars(reason)[:_LONGEST_REASON]
