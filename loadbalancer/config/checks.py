@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from loadbalancer.config import units
-from loadbalancer.config.fix_commands import FixCommands, set_to
+from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.model import ADMIN_BIND, DEFAULT_STEPS, PLANS, RolloutSettings, Settings
 from loadbalancer.config.problems import Problem
+from loadbalancer.config.reference import set_to
 
 LONG_CYCLE = 1000
 """Requests of one cycle above which the user is told how many requests make shares exact."""

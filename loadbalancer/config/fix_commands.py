@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from loadbalancer.config.model import DEFAULT_WEIGHTS
-from loadbalancer.config.reference import example
+from loadbalancer.config.reference import example, set_to
 
 
 class FixCommands:
@@ -33,8 +33,3 @@ class FixCommands:
 
     def _is_object(self, key: str) -> bool:
         return self._values.get(key, "{").lstrip().startswith("{")
-
-
-def set_to(path: str, value: object) -> str:
-    """Name the command that sets a key to a value."""
-    return f"pulumi config set {'--path ' if '.' in path else ''}{path} {value}"

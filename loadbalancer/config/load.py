@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from loadbalancer.config import checks
-from loadbalancer.config.fix_commands import FixCommands, set_to
+from loadbalancer.config import checks, reference
+from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.model import DEFAULT_WEIGHTS, KEYS, Settings
-from loadbalancer.config.problems import ConfigError, Problem
-from loadbalancer.config.reference import keys
+from loadbalancer.config.problems import ConfigError, Problem, as_written
 from loadbalancer.config.values import read_pairs
 from loadbalancer.names import APP_NAME
 
@@ -76,11 +75,11 @@ class _Loader:
         first, _, inner = key.partition(".")
         remove = f"pulumi config rm {key}"
         if inner and first in _MOVED:
-            move = set_to(f"apps.{inner}.{_MOVED[first]}", value)
+            move = reference.set_to(f"apps.{inner}.{_MOVED[first]}", as_written(value))
             reason = f"has been replaced by apps.{inner}.{_MOVED[first]}"
             self._add(key, value, reason, f"Set it: {move} && {remove}")
         elif inner and first in KEYS:
-            move = set_to(key, value)
+            move = reference.set_to(key, as_written(value))
             self._add(key, value, "was set without --path", f"Set it: {remove} && {move}")
         else:
             close = difflib.get_close_matches(key, KEYS, n=1)
@@ -97,7 +96,7 @@ class _Loader:
         if key in KEYS and not isinstance(named, dict):
             return False  # one value for all apps
         moves = [
-            set_to(f"apps.{app}.{_MOVED[key]}", value) + " && "
+            reference.set_to(f"apps.{app}.{_MOVED[key]}", as_written(value)) + " && "
             for app, value in (sorted(named.items()) if isinstance(named, dict) else ())
         ]
         reason = f"has been replaced by apps.<name>.{_MOVED[key]}"
@@ -144,7 +143,7 @@ class _Loader:
         """Turn an error of pydantic's into a problem."""
         value, reason = detail["input"], detail["msg"]
         if detail["type"] == "extra_forbidden":
-            siblings = keys(path.rpartition(".")[0])
+            siblings = reference.names(path.rpartition(".")[0])
             close = difflib.get_close_matches(path.rpartition(".")[2], siblings, n=1)
             hint = f", did you mean {close[0]}?" if close else ""
             reason = f"is set, but there is no such key{hint} (keys: {', '.join(siblings)})"
@@ -152,8 +151,6 @@ class _Loader:
             return
         if detail["type"] in {"dict_type", "model_type", "model_attributes_type"}:
             reason = "is not a set of named values"
-        elif detail["type"].startswith("ip_"):
-            reason = "is not an IP address of the host"
         self._add(path, value, reason, f"Set it: {self.fix.set(path)}")
 
 

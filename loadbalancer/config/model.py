@@ -11,24 +11,25 @@ commands. `item` is the example for one entry of a key that holds named values.
 from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, IPvAnyAddress
+from pydantic import Field
 
 from loadbalancer.config.values import (
+    Address,
     Canary,
     Duration,
     Flag,
     ImageName,
+    Json,
     Linear,
     Memory,
     Model,
+    Pairs,
     Percentage,
     Port,
     Processors,
     StepNumbers,
     Steps,
-    Weight,
-    read_json,
-    read_pairs,
+    Weights,
     whole_number,
 )
 
@@ -60,10 +61,10 @@ class Limits(Model):
     """Keys of `limits` and `apps.<name>.limits`."""
 
     memory: Memory = Field(
-        default=256, description="Memory of one container, in MiB, 32 to 1048576.", examples=["256"]
+        default=256, description="Memory of one container of an app, in MiB.", examples=["256"]
     )
     cpus: Processors = Field(
-        default=1.0, description="Processors of one container, 0.01 to 1024.", examples=["1"]
+        default=1.0, description="Processors that one container of an app may use.", examples=["1"]
     )
 
 
@@ -72,15 +73,15 @@ Replicas = Annotated[
     int,
     whole_number(1, 100),
     Field(
-        description="Containers of each app, 1 to 100. An app's share does not depend on it.",
+        description="Containers of each app. An app's share does not depend on it.",
         examples=["2"],
     ),
 ]
 AppLimits = Annotated[
     Limits,
-    BeforeValidator(read_pairs),
+    Pairs,
     Field(
-        description="What one container of an app may use.",
+        description="Limits of each container of an app.",
         examples=["memory=256,cpus=1"],
     ),
 ]
@@ -105,7 +106,7 @@ class RolloutSettings(Model):
     Percentages and durations stay text, such as `1%` and `500ms`, which has been checked.
     """
 
-    to: Annotated[dict[str, Weight], BeforeValidator(read_pairs)] = Field(
+    to: Weights = Field(
         default_factory=dict,
         description="Target weights.",
         examples=["app1=0,app2=100"],
@@ -180,21 +181,18 @@ class RolloutSettings(Model):
 class Settings(Model):
     """The keys of a stack's configuration."""
 
-    weights: Annotated[dict[str, Weight], BeforeValidator(read_pairs)] = Field(
+    weights: Weights = Field(
         default=DEFAULT_WEIGHTS,
-        description="Weight of each app, relative to the others, 0 to 1000; 0 runs the app but "
-        "sends it nothing. Set weights are merged over the default.",
+        description="Weight of each app, relative to the others; 0 runs the app but sends it no "
+        "requests. Set weights are merged over the default.",
         examples=["app1=6,app2=4"],
         json_schema_extra={"item": "6"},
     )
     replicas: Replicas = 1
     limits: AppLimits = Limits()
-    apps: Annotated[
-        dict[str, Annotated[AppSettings, BeforeValidator(read_json)]], BeforeValidator(read_json)
-    ] = Field(
+    apps: Annotated[dict[str, Annotated[AppSettings, Json]], Json] = Field(
         default_factory=dict,
-        description="Settings of single apps, by name: an object (`--path apps.app1.replicas 2`) "
-        "or JSON.",
+        description="Settings of single apps, by name; they override those for all apps.",
         examples=["""'{"app1":{"replicas":2}}'"""],
     )
     port: Port = Field(
@@ -202,7 +200,7 @@ class Settings(Model):
         description="Port of the host on which nginx answers; 0 takes a free one and keeps it.",
         examples=["8080"],
     )
-    bind: IPvAnyAddress = Field(
+    bind: Address = Field(
         default=IPv4Address("127.0.0.1"),
         description="Address of the host on which ports are published; `0.0.0.0` for all.",
         examples=["127.0.0.1"],
@@ -213,27 +211,24 @@ class Settings(Model):
         "takes a free one and keeps it.",
         examples=["9113"],
     )
-    base_images: Annotated[BaseImages, BeforeValidator(read_pairs)] = Field(
+    base_images: Annotated[BaseImages, Pairs] = Field(
         default=BaseImages(),
         description="Images that the stack's own images are built on.",
         examples=["python=python:3.14-slim,nginx=nginx:1.30"],
     )
     drain: Annotated[int, whole_number(1, 3600)] = Field(
         default=30,
-        description="Seconds that requests in flight get to finish when their container stops, 1 "
-        "to 3600.",
+        description="Seconds that requests in flight get to finish when their container stops.",
         examples=["30"],
     )
     settle: Annotated[int, whole_number(0, 3600)] = Field(
         default=10,
-        description="Seconds that a new container must stay healthy before it gets requests, 0 to "
-        "3600.",
+        description="Seconds that a new container must stay healthy before it gets requests.",
         examples=["10"],
     )
-    rollout: Annotated[RolloutSettings, BeforeValidator(read_json)] = Field(
+    rollout: Annotated[RolloutSettings, Json] = Field(
         default=RolloutSettings(),
-        description="Target, plan and limits of `./lb rollout start`: an object (`--path "
-        "rollout.maxP99 300ms`) or JSON.",
+        description="Target, plan and limits of `./lb rollout start`, whose options override them.",
         examples=["""'{"steps":"5,10,25,50,100"}'"""],
     )
 

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -31,7 +33,14 @@ class Model(BaseModel):
         return cls.model_fields[name].alias or name
 
 
-def whole_number(lowest: int, highest: int) -> BeforeValidator:
+@dataclass(frozen=True, slots=True)
+class Check(BeforeValidator):
+    """A validator that turns a value as it is written into its type, which `kind` describes."""
+
+    kind: str = ""
+
+
+def whole_number(lowest: int, highest: int) -> Check:
     """Accept an integer or its decimal text, but no boolean, which Python takes for an integer."""
 
     def check(value: object) -> int:
@@ -45,10 +54,10 @@ def whole_number(lowest: int, highest: int) -> BeforeValidator:
             )
         return value
 
-    return BeforeValidator(check)
+    return Check(check, kind=f"whole number, {lowest} to {highest}")
 
 
-def text(parse: Callable[[str], object]) -> BeforeValidator:
+def text(parse: Callable[[str], object], kind: str) -> Check:
     """Accept what a function can parse, and keep it as text; a list is joined by commas."""
 
     def read(value: object) -> str:
@@ -63,7 +72,7 @@ def text(parse: Callable[[str], object]) -> BeforeValidator:
             raise PydanticCustomError("unit", "{reason}", {"reason": reason}) from None
         return joined
 
-    return BeforeValidator(read)
+    return Check(read, kind=kind)
 
 
 def read_pairs(value: object) -> object:
@@ -115,22 +124,37 @@ def _processors(value: object) -> float:
     return number
 
 
-def _image_reference(value: str) -> str:
-    if not _IMAGE.fullmatch(value):
+def _address(value: object) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(str(value))
+    except ValueError:
+        raise PydanticCustomError("address", "is not an IP address of the host") from None
+
+
+def _image_reference(value: object) -> str:
+    if not isinstance(value, str) or not _IMAGE.fullmatch(value):
         raise PydanticCustomError("image", "is not the name of an image, such as nginx:1.30")
     return value
 
 
+Pairs = Check(read_pairs, kind="named values")
+Json = Check(read_json, kind="named values")
 Weight = Annotated[int, whole_number(0, HIGHEST_WEIGHT)]
+Weights = Annotated[
+    dict[str, Weight], Check(read_pairs, kind=f"weights by app, 0 to {HIGHEST_WEIGHT}")
+]
 Port = Annotated[int, whole_number(0, 65535)]
 Memory = Annotated[int, whole_number(32, 1_048_576)]
 """MiB."""
-Processors = Annotated[float, BeforeValidator(_processors)]
-ImageName = Annotated[str, AfterValidator(_image_reference)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Percentage = Annotated[str, text(units.parse_percentage)]
-Duration = Annotated[str, text(units.parse_positive_duration)]
-Steps = Annotated[str, text(units.parse_steps)]
-Linear = Annotated[str, text(units.parse_linear)]
-Canary = Annotated[str, text(units.parse_canary)]
-StepNumbers = Annotated[str, text(lambda value: units.parse_step_numbers(value, 0))]
+Processors = Annotated[float, Check(_processors, kind="number, 0.01 to 1024")]
+Address = Annotated[IPv4Address | IPv6Address, Check(_address, kind="IP address")]
+ImageName = Annotated[str, Check(_image_reference, kind="name of an image")]
+Flag = Annotated[bool, Check(_flag, kind="true or false")]
+Percentage = Annotated[str, text(units.parse_percentage, "percentage")]
+Duration = Annotated[str, text(units.parse_positive_duration, "duration")]
+Steps = Annotated[str, text(units.parse_steps, "percentages that rise to 100")]
+Linear = Annotated[str, text(units.parse_linear, "percentage/duration")]
+Canary = Annotated[str, text(units.parse_canary, "percentage/duration")]
+StepNumbers = Annotated[
+    str, text(lambda value: units.parse_step_numbers(value, 0), "numbers of steps, or all")
+]

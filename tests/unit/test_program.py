@@ -46,7 +46,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             for key, value in config.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
-        monkeypatch.setattr(ports, "taken_ports", lambda *_, **__: [])
+        monkeypatch.setattr(ports, "in_use", lambda *_, **__: {})
         recorder = Recorder()
         set_mocks(recorder, project="loadbalancer", stack="test")
 
@@ -100,7 +100,7 @@ def test_weight_0_runs_and_gets_nothing(declare: Declare) -> None:
 
 
 def test_replicas_share_their_apps_weight(declare: Declare) -> None:
-    resources = declare(replicas={"app2": 3})
+    resources = declare(apps={"app2": {"replicas": 3}})
     assert sorted(containers(resources)) == ["app1-1", "app2-1", "app2-2", "app2-3", "nginx"]
     text = route(resources)
     assert "-app1-1-1a2b3c4:" in text
@@ -136,7 +136,7 @@ def test_port_0_is_found_once_and_kept_in_the_state(declare: Declare) -> None:
 
 
 def test_direct_ports(declare: Declare) -> None:
-    found = containers(declare(directPorts={"app1": 5001}))
+    found = containers(declare(apps={"app1": {"directPort": 5001}}))
     (published,) = found["app1-1"]["ports"]
     assert published == {"external": 5001, "internal": PORTS["app1"], "ip": "127.0.0.1"}
     assert not found["app2-1"].get("ports")
