@@ -1,106 +1,81 @@
-# The verbs; `make help` lists them.
+# `make help` lists the targets; ./lb --help lists the verbs for a stack.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
-STACK ?= dev
 PYTHON ?= python3
 VENV := .venv/bin
+LB = $(PYTHON) lb
+STACK_OPTION = $(if $(STACK),--stack $(STACK))
 
 # Plain `pulumi` as the user has it, else with the backend and the passphrase of this folder.
-WITH_ENV = exports="$$($(PYTHON) -m toolchain env)" && eval "$$exports" &&
-PULUMI = $(WITH_ENV) pulumi --non-interactive
+WITH_ENV = exports="$$($(LB) env)" && eval "$$exports" &&
 # Go as the programs are built with it, so that its cache serves both.
 WITH_GO = cd toolchain && export PATH="$$PATH:$$PWD/build/go/bin" CGO_ENABLED=0 \
 	GOFLAGS="-mod=readonly -trimpath -buildvcs=false" &&
 CHECKED := apps loadbalancer toolchain benchmarks tests __main__.py
 
+# Stacks of one module stay on one worker; pages run apart from them, because a browser drops its
+# connections whenever the host gets or loses a network.
+PYTEST = $(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist loadgroup
+export TEST_TIMES := $(CURDIR)/.pytest_cache/times
+TIMED := $(PYTHON) tests/timing.py run
+
 .PHONY: help
-help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-
-.PHONY: toolchain
-toolchain: ## Install what this machine lacks
-	@$(PYTHON) -m toolchain
-
-.PHONY: env
-env: ## Print what makes plain `pulumi` work in this shell: eval "$(make env)"
-	@$(PYTHON) -m toolchain env
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ./lb --help   List the verbs for a stack: status, rollout, logs ..."
 
 .PHONY: up
-up: toolchain ## Install what is missing and bring the stack up (STACK=dev)
-	@test -e Pulumi.$(STACK).yaml || ! test -e environments/$(STACK).yaml || \
-		cp environments/$(STACK).yaml Pulumi.$(STACK).yaml
-	@$(PULUMI) stack select --create $(STACK)
-	@$(PYTHON) -m toolchain config $(STACK)
-	@$(PULUMI) up --yes --skip-preview --stack $(STACK)
-	@$(WITH_ENV) echo "Live: $$(pulumi stack output url --stack $(STACK))"
-	@echo 'To change it with plain `pulumi` in this shell: eval "$$(make env)"'
+up: ## Install what is missing and bring the stack up (STACK=dev)
+	@$(LB) up $(STACK_OPTION)
 
 .PHONY: down
-down: ## Destroy the stack; its config stays
-	@$(PULUMI) destroy --yes --skip-preview --stack $(STACK)
-
-.PHONY: recreate
-recreate: ## Destroy the stack and bring it up again
-	@$(MAKE) down
-	@$(MAKE) up
-
-.PHONY: app
-app: ## Write the folder of a new app: make app NAME=app3
-	@$(PYTHON) -m toolchain > /dev/null
-	@$(VENV)/python -m loadbalancer app "$(NAME)"
-
-.PHONY: status
-status: ## Show what is declared against what there is (2: they differ)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer status --stack $(STACK)
-
-.PHONY: repair
-repair: ## Bring the stack back, after an `up` that was killed or a change by hand
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer repair --stack $(STACK) $(if $(FORCE),--force)
-
-.PHONY: watch
-watch: ## Show shares, rates and durations as they change, until Ctrl-C
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer watch --stack $(STACK)
-
-.PHONY: logs
-logs: ## Show all logs as one (APP=app1 STATUS=5xx REQUEST=id TAIL=200 FOLLOW=1)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer logs --stack $(STACK) \
-		$(if $(APP),--app="$(APP)") $(if $(STATUS),--status="$(STATUS)") \
-		$(if $(REQUEST),--request="$(REQUEST)") $(if $(TAIL),--tail="$(TAIL)") \
-		$(if $(FOLLOW),--follow)
-
-.PHONY: rollout
-rollout: ## Go to other weights step by step, back if an app fails (TO=app1=0,app2=1 PLAN= DO=)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollout $(DO) --stack $(STACK) \
-		$(if $(TO),--to="$(TO)") $(PLAN)
-
-.PHONY: history
-history: ## Tell what became of the weights, when, by whom and why
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer history --stack $(STACK)
-
-.PHONY: rollback
-rollback: ## Go back to the weights of an update of the history (N=3; the last stable one)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer rollback --stack $(STACK) $(N)
-
-.PHONY: clean
-clean: ## Destroy every stack of this folder and remove the embedded backend (asks first)
-	@$(WITH_ENV) $(VENV)/python -m loadbalancer clean $(if $(YES),--yes)
+down: ## Destroy the stack; its config stays (STACK=dev)
+	@$(LB) down $(STACK_OPTION)
 
 .PHONY: lint
-lint: ## Check style and types
+lint: ## Check style, types and layers
 	@$(PYTHON) -m toolchain --dev
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy $(CHECKED)
+	@$(VENV)/mypy lb
+	@PYTHONPATH=. $(VENV)/lint-imports --no-logo
 	@$(WITH_GO) unformatted="$$("$$(go env GOROOT)/bin/gofmt" -l cmd shim)"; \
 		test -z "$$unformatted" || { echo "not gofmted: $$unformatted"; exit 1; }
 	@$(WITH_GO) go vet -tags no_compose ./...
 
 .PHONY: test
-test: lint ## Check style and types, and run every test
+test: start-times ## Check style, types and layers, and run every test but those of `make faults`
+	@$(TIMED) lint $(MAKE) lint
+	@$(PYTHON) -m toolchain tested || $(TIMED) toolchain $(MAKE) test-toolchain
+	@$(PYTEST) -m "not faults" tests/page
+	@$(PYTEST) -m "not faults" --ignore tests/page --ignore tests/toolchain
+	@$(PYTHON) tests/timing.py show
+
+.PHONY: faults
+faults: start-times ## Run the long tests: kills, random plans, failing apps, load, the toolchain
+	@$(PYTHON) -m toolchain --dev
+	@$(TIMED) toolchain $(MAKE) test-toolchain
+	@$(TIMED) faults $(MAKE) test-faults
+	@$(PYTHON) tests/timing.py show
+
+.PHONY: bench
+bench: ## Measure what counting requests costs, and `pulumi up` beside other stacks
+	@$(PYTHON) -m toolchain --dev
+	@$(WITH_ENV) $(VENV)/python -m benchmarks.metrics_cost
+	@$(WITH_ENV) $(VENV)/python -m benchmarks.stacks 3
+
+.PHONY: start-times test-toolchain test-faults
+start-times:
+	@mkdir -p "$(dir $(TEST_TIMES))" && : > "$(TEST_TIMES)"
+
+test-toolchain:
 	@$(WITH_GO) go test -tags no_compose ./cmd/...
-	@# Pages apart: a browser drops its connections whenever the host gets or loses a network.
-	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal tests/page
-	@$(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist worksteal --ignore tests/page
+	@$(PYTEST) tests/toolchain
+	@$(PYTHON) -m toolchain tested --record
+
+test-faults:
+	@$(PYTEST) -m faults --ignore tests/toolchain

@@ -1,6 +1,6 @@
 """What counting costs: requests per second with the metrics on against off, in turns.
 
-    eval "$(make env)"; .venv/bin/python -m benchmarks.metrics_cost [ROUNDS] [SECONDS]
+    eval "$(./lb env)"; .venv/bin/python -m benchmarks.metrics_cost [ROUNDS] [SECONDS]
 
 Brings a stack up and starts two more nginx in its network, alike but for the one line by which
 requests are counted. A round loads on, off, off, on, so that a machine that gets slower or faster

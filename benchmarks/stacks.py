@@ -1,6 +1,6 @@
 """How the time of `pulumi up` grows with the number of stacks on a host.
 
-    eval "$(make env)"; .venv/bin/python -m benchmarks.stacks 10
+    eval "$(./lb env)"; .venv/bin/python -m benchmarks.stacks 10
 
 Brings so many stacks up one after the other, each with weights of its own, sees that each answers
 with these, destroys the first and sees that the others still do. Times are in seconds; the ratio is
