@@ -1,4 +1,4 @@
-"""When a new container can be trusted with requests."""
+"""When a new container counts as ready for requests."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from loadbalancer.engine.readiness import NotReadyError, wait_until_ready
 
 
 class Host:
-    """Containers whose state is a function of the time, and the clock that moves it."""
+    """Containers whose state is a function of the time, and the clock that advances it."""
 
     def __init__(self, **scripts: Any) -> None:
         self.now = 0.0
@@ -59,44 +59,44 @@ def healthy_from(start: float, until: float = 1e9) -> Any:
     return script
 
 
-def test_it_comes_back_when_all_are_healthy() -> None:
+def test_it_returns_when_all_are_healthy() -> None:
     host = Host(a=healthy_from(2), b=healthy_from(5))
     host.wait()
     assert 5 <= host.now < 6
 
 
-def test_healthy_must_last() -> None:
+def test_a_container_must_stay_healthy() -> None:
     host = Host(a=healthy_from(2))
     host.wait(settle=10)
     assert 12 <= host.now < 13
 
 
-def test_one_that_crashes_while_it_settles_is_refused_with_its_log() -> None:
+def test_one_that_crashes_while_it_settles_fails_with_its_log() -> None:
     host = Host(a=healthy_from(1, until=5))
     with pytest.raises(NotReadyError, match=r"a ended with exit code 3[\s\S]*last words"):
         host.wait(settle=10)
     assert 5 <= host.now < 6
 
 
-def test_one_that_was_restarted_is_refused_at_once() -> None:
+def test_one_that_was_restarted_fails_at_once() -> None:
     host = Host(a=lambda _: {"RestartCount": 1, "Health": {"Status": "healthy"}})
     with pytest.raises(NotReadyError, match="ended with exit code"):
         host.wait()
     assert host.now == 0
 
 
-def test_one_that_is_unhealthy_is_refused() -> None:
+def test_one_that_is_unhealthy_fails() -> None:
     host = Host(a=lambda now: {"Health": {"Status": "starting" if now < 3 else "unhealthy"}})
     with pytest.raises(NotReadyError, match="a is unhealthy"):
         host.wait()
 
 
-def test_one_that_never_gets_healthy_is_refused_in_time() -> None:
+def test_one_that_never_becomes_healthy_fails_at_the_timeout() -> None:
     host = Host(a=healthy_from(1000))
-    with pytest.raises(NotReadyError, match="a did not get healthy within 60 s"):
+    with pytest.raises(NotReadyError, match="a did not become healthy within 60 s"):
         host.wait()
     assert 60 <= host.now < 61
 
 
-def test_no_container_is_ready_at_once() -> None:
+def test_without_containers_it_returns_at_once() -> None:
     Host().wait(settle=10)

@@ -1,4 +1,4 @@
-"""The text of the route: what nginx reads, and what nobody can put into it."""
+"""The text of the route: what nginx reads, and that nothing else can get into it."""
 
 import re
 
@@ -44,17 +44,17 @@ def test_nothing_but_names_and_numbers_gets_into_the_text(
 
 
 @pytest.mark.parametrize("host", ["a;b", "a b", "a{", "", "-a", "a\n", "a#", "a$b", '"a"', "a:1"])
-def test_a_host_that_means_more_to_nginx_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match="is not the name of a host"):
+def test_a_host_with_special_characters_of_nginx_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid host name"):
         Server("app1", host, 5001, 1)
 
 
-def test_the_servers_of_a_route_are_found_again() -> None:
+def test_the_servers_of_a_route_are_parsed() -> None:
     text = upstream.render([APP1, APP2], WEIGHTS)
     assert upstream.addresses(text) == {APP1.address, APP2.address}
 
 
-def test_newcomers_are_added_without_a_share_and_tried() -> None:
+def test_newcomers_are_staged_without_a_share_and_checked() -> None:
     before = upstream.render([APP1], WEIGHTS)
     text = upstream.staged(before, [APP2.address])
     assert text is not None
@@ -64,11 +64,40 @@ def test_newcomers_are_added_without_a_share_and_tried() -> None:
     assert "location = /0 { proxy_pass http://staged_0/healthz; }" in text
 
 
-def test_a_route_that_cannot_be_added_to_is_left_alone() -> None:
-    assert upstream.staged("# somebody emptied it\n", [APP2.address]) is None
+def test_a_route_without_an_upstream_block_is_not_staged() -> None:
+    assert upstream.staged("# emptied by hand\n", [APP2.address]) is None
 
 
-def test_the_table_tells_what_the_metrics_need_to_know() -> None:
+NEWCOMERS = st.lists(st.integers(1, 9).map("new{0}:{0}".format), min_size=1, max_size=4)
+
+
+@given(NEWCOMERS, NEWCOMERS)
+def test_staging_replaces_an_earlier_staging(first: list[str], second: list[str]) -> None:
+    route = upstream.render([APP1, APP2], WEIGHTS)
+    once = upstream.staged(route, first)
+    assert once is not None
+    assert upstream.unstaged(once) == route
+    twice = upstream.staged(once, second)
+    assert twice == upstream.staged(route, second)
+
+
+@pytest.mark.parametrize("edit", [("keepalive 64;", "keepalive 1;"), ("}\n", "}"), ("# ", "#")])
+def test_only_the_staging_is_removed_from_a_hand_edited_route(edit: tuple[str, str]) -> None:
+    head, _, tail = upstream.render([APP1, APP2], WEIGHTS).rpartition(edit[0])
+    route = head + edit[1] + tail
+    assert upstream.unstaged(route) == route
+    staged = upstream.staged(route, ["new:1"])
+    assert staged is not None
+    assert upstream.unstaged(staged).removesuffix("\n") == route.removesuffix("\n")
+
+
+def test_servers_that_are_down_are_no_staging() -> None:
+    route = upstream.render([APP1, APP2], WEIGHTS)
+    assert " down " in route
+    assert upstream.unstaged(route) == route
+
+
+def test_the_table_for_the_metrics() -> None:
     text = upstream.render([APP1, APP2], WEIGHTS)
     assert upstream.table(text, 1.5) == {
         "version": upstream.version(text),

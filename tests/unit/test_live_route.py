@@ -1,0 +1,148 @@
+"""Changes of the live route and files that fail half-way, with an engine that a test scripts."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from requests import ConnectionError as NoConnectionError
+
+from loadbalancer.engine import APIError, EngineError, Handle, exec
+from loadbalancer.engine.wait import WaitTimeoutError
+from loadbalancer.nginx import upstream
+from loadbalancer.nginx.live_files import FilesError, LiveFiles
+from loadbalancer.nginx.live_route import LiveRoute, RouteError
+from loadbalancer.nginx.process import NginxError
+
+OLD = upstream.split({"app1": 1}, {"app1": [("old", 5001)]})
+NEW = upstream.split({"app1": 1}, {"app1": [("new", 5001)]})
+FAILURES = (
+    APIError("500"),
+    EngineError("no engine"),
+    NoConnectionError("refused"),
+    TimeoutError("read"),
+    WaitTimeoutError("waited"),
+    NginxError("invalid"),
+    OSError("broken pipe"),
+)
+
+
+class Nginx:
+    """The files in nginx's container, what nginx serves by, and which operation fails."""
+
+    def __init__(self, **fails: Exception) -> None:
+        self.files: dict[str, bytes] = {"route.conf": OLD.encode()}
+        self.current = "v1"
+        self.served = ""
+        self.reloads = 0
+        self.fails = fails
+
+    def fail(self, operation: str) -> None:
+        if error := self.fails.pop(operation, None):
+            raise error
+
+    def read(self, _: object, folder: str) -> dict[str, bytes]:
+        return dict(self.files)
+
+    def write(self, _: object, folder: str, files: Mapping[str, bytes]) -> None:
+        self.fail(f"write{self.reloads}")
+        self.files.update(files)
+
+    def reload(self) -> set[str]:
+        self.fail(f"reload{self.reloads}")
+        self.reloads += 1
+        self.served = self.files["route.conf"].decode() + self.current
+        return set()
+
+    def run(self, _: object, command: list[str], *, user: str = "") -> tuple[int, str]:
+        self.fail(command[0])
+        if command[0] == "readlink":
+            return 0, self.current
+        if command[0] == "sh" and "ln -sfn" in command[2]:
+            self.current = command[-1]
+            self.fail("pointed")
+        return 0, ""
+
+
+@pytest.fixture
+def nginx(monkeypatch: pytest.MonkeyPatch) -> Nginx:
+    found = Nginx()
+    monkeypatch.setattr(exec, "read_folder", found.read)
+    monkeypatch.setattr(exec, "write_folder", found.write)
+    monkeypatch.setattr(exec, "run", found.run)
+    monkeypatch.setattr(exec, "health", lambda _: "healthy")
+    monkeypatch.setattr(LiveRoute, "_reload", found.reload)
+    monkeypatch.setattr(LiveFiles, "_reload", found.reload)
+    monkeypatch.setattr(LiveRoute, "_wait_until_released", lambda *_: None)
+    return found
+
+
+CONTAINER = cast(Handle, SimpleNamespace(name="nginx"))
+
+
+@pytest.mark.parametrize("operation", ["write0", "reload0", "curl", "write1", "reload1"])
+@pytest.mark.parametrize("error", FAILURES, ids=lambda one: type(one).__name__)
+def test_whatever_fails_the_route_before_is_put_back(
+    operation: str, error: Exception, nginx: Nginx
+) -> None:
+    nginx.fails = {operation: error}
+    # The wait for a newcomer forgives this error, so that the change succeeds.
+    forgiven = operation == "curl" and isinstance(error, APIError)
+    if forgiven:
+        LiveRoute(CONTAINER).apply(NEW)
+        assert nginx.files["route.conf"].decode() == NEW
+        return
+    with pytest.raises(RouteError, match=f"^the route was not changed: .*{error}"):
+        LiveRoute(CONTAINER).apply(NEW)
+    assert nginx.fails == {}
+    assert nginx.files["route.conf"].decode() == OLD
+    assert nginx.served == OLD + "v1"
+
+
+def test_a_change_succeeds_after_one_that_was_killed_while_staged(nginx: Nginx) -> None:
+    staged = upstream.staged(OLD, ["other:5001"])
+    assert staged is not None
+    nginx.files["route.conf"] = staged.encode()
+    route = LiveRoute(CONTAINER)
+    assert route.newcomers(NEW) == ["new:5001"]
+    route.apply(NEW)
+    assert nginx.files["route.conf"].decode() == NEW
+    # Servers that were only staged still have to be ready and checked.
+    staged = upstream.staged(OLD, ["new:5001"])
+    assert staged is not None
+    nginx.files["route.conf"] = staged.encode()
+    assert route.newcomers(NEW) == ["new:5001"]
+
+
+def test_what_is_put_back_has_no_staging(nginx: Nginx) -> None:
+    staged = upstream.staged(OLD, ["other:5001"])
+    assert staged is not None
+    nginx.files["route.conf"] = staged.encode()
+    nginx.fails = {"reload0": NginxError("invalid")}
+    with pytest.raises(RouteError):
+        LiveRoute(CONTAINER).apply(NEW)
+    assert nginx.files["route.conf"].decode() == OLD
+
+
+@pytest.mark.parametrize("operation", ["write0", "nginx", "sh", "pointed", "reload0"])
+@pytest.mark.parametrize("error", FAILURES, ids=lambda one: type(one).__name__)
+def test_whatever_fails_the_files_before_are_put_back(
+    operation: str, error: Exception, nginx: Nginx
+) -> None:
+    nginx.fails = {operation: error}
+    with pytest.raises(FilesError, match=f"^nginx's files were not changed: {error}"):
+        LiveFiles(CONTAINER).apply({"nginx.conf": b"new"})
+    assert nginx.fails == {}
+    assert nginx.current == "v1"
+
+
+def test_an_error_names_both_failures_where_nothing_can_be_put_back(nginx: Nginx) -> None:
+    nginx.fails = {"reload0": NginxError("first")}
+
+    def fail(_: object) -> set[str]:
+        raise NoConnectionError("second")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LiveRoute, "_reload", fail)
+        with pytest.raises(RouteError, match="second; and the route before could not be put back"):
+            LiveRoute(CONTAINER).apply(NEW)
