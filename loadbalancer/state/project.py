@@ -71,9 +71,8 @@ class Project:
         if environ.get("PULUMI_STACK"):
             return environ["PULUMI_STACK"]
         for folder in dict.fromkeys((self._folder_of_shell(environ), self.folder.resolve())):
-            stack = (
-                _read(_workspace(environ, self.name, folder)).get("stacks", {}).get(self.backend)
-            )
+            selections = _read(_workspace(environ, self.name, folder)).get("stacks") or {}
+            stack = selections.get(self.backend)
             if stack:
                 return str(stack).removeprefix(f"organization/{self.name}/")
         return DEFAULT_STACK

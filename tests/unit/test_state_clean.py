@@ -1,0 +1,98 @@
+"""Clean: every stack of the embedded backend is destroyed, and no other backend is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from loadbalancer.state import clean as cleaning
+from loadbalancer.state.clean import clean
+from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import PulumiError
+
+
+class Commands:
+    """Takes the place of Pulumi: notes the commands, and fails to destroy one stack."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.made: list[str] = []
+        self._failing = failing
+
+    def __call__(self, _: Path) -> "Commands":
+        return self
+
+    def run(self, *arguments: str, stack: str) -> str:
+        self.made.append(f"{' '.join(arguments)} {stack}")
+        return ""
+
+    def show(self, *arguments: str, stack: str) -> None:
+        self.run(*arguments, stack=stack)
+        if stack == self._failing:
+            raise PulumiError("pulumi destroy failed")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    stacks = tmp_path / ".state/.pulumi/stacks/loadbalancer"
+    stacks.mkdir(parents=True)
+    for name in ("dev", "staging"):
+        (stacks / f"{name}.json").write_text("{}")
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}")
+    return Project(tmp_path, "loadbalancer", f"{(tmp_path / '.state').as_uri()}?metadata=skip")
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    found = Commands()
+    monkeypatch.setattr(cleaning, "Pulumi", found)
+    return found
+
+
+def test_every_stack_and_the_backend_go(project: Project, commands: Commands) -> None:
+    assert clean(project, confirmed=True)
+    assert commands.made == [
+        "destroy --yes --skip-preview dev",
+        "stack rm --yes dev",
+        "destroy --yes --skip-preview staging",
+        "stack rm --yes staging",
+    ]
+    assert list(project.folder.iterdir()) == []
+
+
+def test_what_cannot_be_destroyed_stays(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = Commands(failing="staging")
+    monkeypatch.setattr(cleaning, "Pulumi", commands)
+    with pytest.raises(PulumiError):
+        clean(project, confirmed=True)
+    assert (project.folder / ".state").exists()
+    assert not project.stack_file("dev").exists()
+    assert project.stack_file("staging").exists()
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("yes", True), ("y", False), (None, False)])
+def test_it_asks_first(
+    project: Project,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str | None,
+    gone: bool,
+) -> None:
+    def ask(_: str) -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr("builtins.input", ask)
+    assert clean(project, confirmed=False) is gone
+    assert (project.folder / ".state").exists() is not gone
+    assert bool(commands.made) is gone
+
+
+def test_another_backend_is_left_alone(
+    project: Project, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for backend in ("https://api.pulumi.com", f"file://{project.folder}/other", ""):
+        other = Project(project.folder, project.name, backend)
+        assert not clean(other, confirmed=True)
+    assert commands.made == []
+    assert (project.folder / ".state").exists()
+    assert "./lb down --stack NAME" in capsys.readouterr().out
