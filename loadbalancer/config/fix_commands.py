@@ -22,7 +22,8 @@ class FixCommands:
         key, _, inner = path.partition(".")
         if inner and not self._is_object(key):
             return set_to(key, example(key))
-        return set_to(path, str(DEFAULT_WEIGHTS.get(inner, example(path))))
+        value = DEFAULT_WEIGHTS.get(inner) if key == "weights" else None
+        return set_to(path, value or example(path))
 
     def remove(self, path: str) -> str:
         """Name the command that removes a key, or sets the list that holds it anew."""

@@ -194,6 +194,7 @@ class Settings(Model):
         default_factory=dict,
         description="Settings of single apps, by name; they override those for all apps.",
         examples=["""'{"app1":{"replicas":2}}'"""],
+        json_schema_extra={"item": """'{"replicas":2}'"""},
     )
     port: Port = Field(
         default=8080,

@@ -52,26 +52,28 @@ def example(path: str) -> str:
 
 def field(path: str) -> FieldInfo | None:
     """Find the field of a key such as `apps.app1.limits.cpus`; None if there is no such key."""
-    found: FieldInfo | None = None
-    model: type[BaseModel] | None = Settings
-    previous = ""
-    for name in path.split("."):
-        if previous != "apps":  # what follows it is the name of an app
-            found = _fields(model).get(name)
-            if found is None:
-                return None
-            model = _model(found.annotation)
-        previous = name
-    return found
+    return _look_up(path)[0]
 
 
 def names(path: str) -> list[str]:
     """List the keys directly below a key; the top-level keys for an empty path."""
-    found = field(path) if path else None
-    return list(_fields(_model(found.annotation) if found else Settings))
+    return list(_fields(_look_up(path)[1] if path else Settings))
 
 
-def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Key]:
+def _look_up(path: str) -> tuple[FieldInfo | None, type[BaseModel] | None]:
+    """Find the field of a key, and the model of the keys below it."""
+    found: FieldInfo | None = None
+    model: type[BaseModel] | None = Settings
+    parts = path.split(".")
+    for parent, name in zip(["", *parts], parts, strict=False):
+        # What follows `apps` is the name of an app, which has no field, and its settings.
+        found = None if parent == "apps" else _fields(model).get(name)
+        if parent != "apps":
+            model = _model(found.annotation) if found else None
+    return found, model
+
+
+def all_keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Key]:
     """List every key, those below a key after it; the keys of an app are below `apps.<name>`."""
     for name, one in _fields(model).items():
         path = prefix + name
@@ -79,7 +81,7 @@ def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Key]:
         command = set_to(path.replace(APP, "app1"), example(path))
         yield Key(path, kind(one), default(path), one.description or "", command)
         if inner is not None:
-            yield from keys(inner, f"{path}.{APP}." if path == "apps" else f"{path}.")
+            yield from all_keys(inner, f"{path}.{APP}." if path == "apps" else f"{path}.")
 
 
 def kind(one: FieldInfo) -> str:
@@ -105,7 +107,7 @@ def tables() -> dict[str, str]:
     """Write the tables of keys: those of the stack, of an app, and of rollouts, by title."""
     groups: dict[str, list[str]] = {"Keys of a stack": [], "Keys of an app": [], "Rollouts": []}
     titles = {"apps": "Keys of an app", "rollout": "Rollouts"}
-    for key in keys():
+    for key in all_keys():
         groups[titles.get(key.path.partition(".")[0], "Keys of a stack")].append(str(key))
     return {title: "\n".join((_HEADER, *rows)) for title, rows in groups.items()}
 

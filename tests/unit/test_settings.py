@@ -1,10 +1,6 @@
-"""What a stack's configuration may hold, and what is said of the rest."""
-
-import json
-from pathlib import Path
+"""Valid values of the configuration, and the error of each invalid one."""
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,22 +35,46 @@ def test_weights_merge_over_the_defaults_in_every_form(
     assert load.load(values, APPS).weights == expected
 
 
+def test_settings_of_all_apps_are_the_default_of_one() -> None:
+    settings = load.load(
+        {
+            "replicas": "3",
+            "limits": '{"memory":512,"cpus":2}',
+            "apps": '{"app1":{"replicas":1,"limits":{"cpus":0.5},"directPort":5001}}',
+        },
+        APPS,
+    )
+    one, other = settings.app("app1"), settings.app("app2")
+    assert (one.replicas, one.limits.memory, one.limits.cpus, one.direct_port) == (
+        1,
+        512,
+        0.5,
+        5001,
+    )
+    assert (other.replicas, other.limits.memory, other.limits.cpus) == (3, 512, 2)
+    assert other.direct_port is None
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text",
     [
-        (None, {"app1": 1, "app2": 1}),
-        ("3", {"app1": 3, "app2": 3}),
-        ('{"app2":3}', {"app1": 1, "app2": 3}),
-        ("app1=2,app2=5", {"app1": 2, "app2": 5}),
+        '{"app1":{"replicas":2,"limits":{"memory":64,"cpus":1}}}',  # as --path writes it
+        '{"app1":{"replicas":"2","limits":{"memory":"64"}}}',  # as a secret comes
+        '{"app1":"{\\"replicas\\":2,\\"limits\\":\\"memory=64\\"}"}',
+        ' {"app1": {"replicas": 2, "limits": "memory=64"}, "app2": {}}',
     ],
 )
-def test_replicas_of_all_or_of_some(text: str | None, expected: dict[str, int]) -> None:
-    values = {} if text is None else {"replicas": text}
-    assert load.load(values, APPS).replicas == expected
+def test_settings_of_an_app_in_every_form(text: str) -> None:
+    settings = load.load({"apps": text}, APPS)
+    assert settings.app("app1").replicas == 2
+    assert settings.app("app1").limits == model.Limits(memory=64)
+    assert settings.app("app2") == model.AppSettings()
 
 
-def test_an_app_that_is_gone_has_no_default_weight() -> None:
+def test_an_app_without_a_folder_has_no_default_weight() -> None:
     assert load.load({"weights": "web=1"}, ["web"]).weights == {"web": 1}
+    # Pulumi merges nothing, but hands over the whole default of Pulumi.yaml.
+    assert load.load({"weights": '{"app1":6,"app2":4}'}, ["app2"]).weights == {"app2": 4}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +119,7 @@ def test_an_app_that_is_gone_has_no_default_weight() -> None:
         (
             {"weights": '{"app1":0,"app2":0}'},
             'weights: {"app1": 0, "app2": 0} are all 0, so that no app could answer. '
-            "Give one a share: pulumi config set --path weights.app1 6",
+            "Set one above 0: pulumi config set --path weights.app1 6",
         ),
         (
             {"weights": '{"app1":1,"app1":2}'},
@@ -121,48 +141,102 @@ def test_an_app_that_is_gone_has_no_default_weight() -> None:
             "port: true is not a whole number from 0 to 65535. Set it: pulumi config set port 8080",
         ),
         (
-            {"directPorts": '{"app1":-1}'},
-            "directPorts.app1: -1 is not a whole number from 0 to 65535. "
-            "Set it: pulumi config set --path directPorts.app1 5001",
+            {"apps": '{"app1":{"directPort":-1}}'},
+            "apps.app1.directPort: -1 is not a whole number from 0 to 65535. "
+            "Set it: pulumi config set --path apps.app1.directPort 5001",
         ),
         (
             {"port": "9113"},
-            "adminPort: 9113 is given to port already. "
-            "Take another: pulumi config set adminPort 9114",
+            "adminPort: 9113 is already used by port. "
+            "Use another: pulumi config set adminPort 9114",
         ),
         (
             {"adminPort": "65535", "port": "65535"},
-            "adminPort: 65535 is given to port already. "
-            "Take another: pulumi config set adminPort 1024",
+            "adminPort: 65535 is already used by port. "
+            "Use another: pulumi config set adminPort 1024",
         ),
         (
-            {"directPorts": '{"app1":8080}'},
-            "directPorts.app1: 8080 is given to port already. "
-            "Take another: pulumi config set --path directPorts.app1 5001",
+            {"apps": '{"app1":{"directPort":8080}}'},
+            "apps.app1.directPort: 8080 is already used by port. "
+            "Use another: pulumi config set --path apps.app1.directPort 5001",
         ),
         (
-            {"directPorts": '{"app1":5001,"app2":5001}'},
-            "directPorts.app2: 5001 is given to directPorts.app1 already. "
-            "Take another: pulumi config set --path directPorts.app2 5002",
+            {"apps": '{"app1":{"directPort":5001},"app2":{"directPort":5001}}'},
+            "apps.app2.directPort: 5001 is already used by apps.app1.directPort. "
+            "Use another: pulumi config set --path apps.app2.directPort 5002",
         ),
         (
             {"replicas": "0"},
-            "replicas: 0 is not a whole number from 1 to 100. Set it: pulumi config set replicas 1",
+            "replicas: 0 is not a whole number from 1 to 100. Set it: pulumi config set replicas 2",
         ),
         (
-            {"replicas": '{"app1":true}'},
-            "replicas.app1: true is not a whole number from 1 to 100. "
-            "Set it: pulumi config set --path replicas.app1 1",
+            {"apps": '{"app1":{"replicas":true}}'},
+            "apps.app1.replicas: true is not a whole number from 1 to 100. "
+            "Set it: pulumi config set --path apps.app1.replicas 2",
         ),
         (
-            {"replicas": "app9=2"},
-            "replicas.app9: 2 belongs to no app: there is no folder apps/app9 "
-            "(apps: app1, app2). Remove it: pulumi config set replicas app1=1,app2=1",
+            {"apps": '{"app9":{"replicas":0}}'},
+            'apps.app9: {"replicas": 0} belongs to no app: there is no folder apps/app9 '
+            "(apps: app1, app2). Remove it: pulumi config rm --path apps.app9",
         ),
         (
-            {"replicas": "2", "directPorts": '{"app1":5001}'},
-            "directPorts.app1: 5001 leads to one container, and app1 has 2 replicas. "
-            "Remove it: pulumi config rm --path directPorts.app1",
+            {"apps": '{"app1":{"replica":2}}'},
+            "apps.app1.replica: 2 is set, but there is no such key, did you mean replicas? "
+            "(keys: replicas, limits, directPort). "
+            "Remove it: pulumi config rm --path apps.app1.replica",
+        ),
+        (
+            {"apps": '{"app1":{"limits":{"cpus":0}}}'},
+            "apps.app1.limits.cpus: 0 is not a number of processors from 0.01 to 1024. "
+            "Set it: pulumi config set --path apps.app1.limits.cpus 1",
+        ),
+        (
+            {"apps": '{"app1":2}'},
+            "apps.app1: 2 is not a set of named values. "
+            "Set it: pulumi config set --path apps.app1 '{\"replicas\":2}'",
+        ),
+        (
+            {"apps": "app1=2"},
+            "apps: app1=2 is not a set of named values. "
+            'Set it: pulumi config set apps \'{"app1":{"replicas":2}}\'',
+        ),
+        (
+            {"replicas": "2", "apps": '{"app1":{"directPort":5001}}'},
+            "apps.app1.directPort: 5001 leads to one container, and app1 has 2 replicas. "
+            "Remove it: pulumi config rm --path apps.app1.directPort",
+        ),
+        (
+            {"replicas": "app1=2,app2=3"},
+            "replicas: app1=2,app2=3 has been replaced by apps.<name>.replicas. "
+            "Set it: pulumi config set --path apps.app1.replicas 2 && "
+            "pulumi config set --path apps.app2.replicas 3 && pulumi config rm replicas",
+        ),
+        (
+            {"replicas": '{"app2":3}'},
+            """replicas: {"app2":3} has been replaced by apps.<name>.replicas. """
+            "Set it: pulumi config set --path apps.app2.replicas 3 && pulumi config rm replicas",
+        ),
+        (
+            {"replicas.app1": "2"},
+            "replicas.app1: 2 has been replaced by apps.app1.replicas. "
+            "Set it: pulumi config set --path apps.app1.replicas 2 && "
+            "pulumi config rm replicas.app1",
+        ),
+        (
+            {"directPorts": '{"app1":5001}'},
+            """directPorts: {"app1":5001} has been replaced by apps.<name>.directPort. """
+            "Set it: pulumi config set --path apps.app1.directPort 5001 && "
+            "pulumi config rm directPorts",
+        ),
+        (
+            {"directPorts": "5001"},
+            "directPorts: 5001 has been replaced by apps.<name>.directPort. "
+            "Set it: pulumi config rm directPorts",
+        ),
+        (
+            {"weights.app1": "7"},
+            "weights.app1: 7 was set without --path. "
+            "Set it: pulumi config rm weights.app1 && pulumi config set --path weights.app1 7",
         ),
         (
             {"bind": "localhost"},
@@ -181,7 +255,8 @@ def test_an_app_that_is_gone_has_no_default_weight() -> None:
         ),
         (
             {"limits": '{"cpu":1}'},
-            "limits.cpu: 1 is not a key that exists. Remove it: pulumi config rm --path limits.cpu",
+            "limits.cpu: 1 is set, but there is no such key, did you mean cpus? "
+            "(keys: memory, cpus). Remove it: pulumi config rm --path limits.cpu",
         ),
         (
             {"baseImages": '{"nginx":"no such"}'},
@@ -207,35 +282,40 @@ def test_a_fault_names_the_key_the_value_and_the_command(
 
 
 def test_no_app_at_all() -> None:
-    with pytest.raises(ConfigError, match=r"weights: \{\} name no app"):
+    with pytest.raises(
+        ConfigError, match=r"weights: \{\} has no app: no folder under apps/ can be built"
+    ):
         load.load({}, [])
 
 
 def test_all_faults_at_once() -> None:
     found = problems(
-        weights='{"app1":-1,"app9":true}', port="-1", bind="x", directPorts='{"app1":99999}'
+        weights='{"app1":-1,"app9":true}',
+        wieghts="1",
+        port="-1",
+        bind="x",
+        replicas="2",
+        apps='{"app1":{"directPort":99999},"app2":{"directPort":5001,"limits":{"cpu":1}}}',
+        rollout='{"steps":"5","canary":"5%/1s","atOnce":true}',
     )
-    keys = [problem.partition(":")[0] for problem in found]
-    assert keys == ["weights.app1", "port", "bind", "directPorts.app1", "weights.app9"]
+    assert [problem.partition(":")[0] for problem in found] == [
+        "wieghts",
+        "weights.app9",
+        "weights.app1",
+        "apps.app1.directPort",
+        "apps.app2.limits.cpu",
+        "port",
+        "bind",
+        "rollout.steps",
+        # The valid values of a faulty key are checked further.
+        "apps.app2.directPort",
+        "rollout.atOnce",
+    ]
 
 
 @given(st.dictionaries(st.sampled_from(sorted(model.KEYS)), st.text()))
-def test_any_text_is_taken_or_refused_as_a_fault_of_its_key(values: dict[str, str]) -> None:
+def test_any_text_is_valid_or_a_fault_of_its_key(values: dict[str, str]) -> None:
     try:
         load.load(values, APPS)
     except ConfigError as error:
         assert {problem.key.partition(".")[0] for problem in error.problems} <= values.keys()
-
-
-def test_every_key_stands_in_pulumi_yaml_with_description_and_default() -> None:
-    declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
-    assert list(declared) == list(model.KEYS)
-    texts = {key: _text(entry["default"]) for key, entry in declared.items()}
-    assert load.load(texts, APPS) == load.load({}, APPS)
-    for key, entry in declared.items():
-        assert entry["description"], key
-
-
-def _text(default: object) -> str:
-    """Write a default as the engine hands it to the program."""
-    return default if isinstance(default, str) else json.dumps(default)
