@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer.nginx import upstream
+from loadbalancer.nginx import shares, upstream
 from loadbalancer.nginx.upstream import Server
 
 APP1 = Server("app1", "lb-dev-app1-1a2b3c4", 5001, 3)
@@ -120,3 +120,37 @@ def test_the_version_is_that_of_the_content() -> None:
     assert re.fullmatch(r"[0-9a-f]{12}", upstream.version(one))
     assert upstream.version(one) == upstream.version(upstream.render([APP1], WEIGHTS))
     assert upstream.version(one) != upstream.version(upstream.render([APP1], {"app1": 7}))
+
+
+def route(weights: dict[str, int], replicas: dict[str, int]) -> str:
+    """A route as the program writes it."""
+    each = shares.server_weights(weights, replicas)
+    return upstream.render(
+        [
+            upstream.Server(app, f"lb-{app}-{n}", 10_000 + index, each[app])
+            for index, app in enumerate(weights)
+            for n in range(replicas[app])
+        ],
+        weights,
+    )
+
+
+def test_other_weights_for_the_servers_of_a_route() -> None:
+    replicas = {"app1": 2, "app2": 1}
+    now = route({"app1": 9, "app2": 1}, replicas)
+    weights = {"app1": 1, "app2": 0}
+    assert upstream.reweighted(now, weights) == route(weights, replicas)
+    assert upstream.reweighted(now, {"app1": 1, "app3": 1}) is None
+    assert upstream.reweighted(now, {"app1": 0, "app2": 0}) is None
+    assert upstream.reweighted("", weights) is None
+    # An app that the rollout added is not in the route before it.
+    three = route({"app1": 9, "app2": 1, "app3": 5}, {**replicas, "app3": 1})
+    assert upstream.reweighted(three, weights) == route(weights, replicas)
+
+
+def test_other_weights_leave_out_what_is_staged() -> None:
+    now = route({"app1": 1, "app2": 1}, {"app1": 1, "app2": 1})
+    staged = upstream.staged(now, ["lb-app3-0:10009"])
+    assert staged
+    weights = {"app1": 1, "app2": 0}
+    assert upstream.reweighted(staged, weights) == upstream.reweighted(now, weights)

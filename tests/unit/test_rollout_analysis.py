@@ -1,4 +1,4 @@
-"""What a window says of an app: good, bad, or nothing yet."""
+"""The verdict on a window of requests: passed, failed or inconclusive."""
 
 import pytest
 from hypothesis import given
@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.window import AppWindow, Window
-from loadbalancer.rollout.verdict import Outcome, Rules, judge
+from loadbalancer.rollout.analysis import Outcome, Rules, judge, significantly_more
 
 RULES = Rules(max_error_rate=0.01, max_p99=0.5, min_samples=100)
 
 
 def app(good: int, bad: int = 0, failed: int = 0, slow: int = 0) -> AppWindow:
-    """An app that was asked so often; `failed` tries went on to another app."""
+    """An app that was asked so often; `failed` attempts went on to another app."""
     counts = [0] * (len(BOUNDS) + 1)
     counts[3] = good + bad - slow
     counts[-5] = slow
@@ -20,7 +20,7 @@ def app(good: int, bad: int = 0, failed: int = 0, slow: int = 0) -> AppWindow:
         seconds=1,
         total=good + bad,
         by_code={200: good, 500: bad},
-        tries={"answered": good + bad, "error": failed, "aborted": 0},
+        attempts={"answered": good + bad, "error": failed, "aborted": 0},
         request_duration=Histogram(counts=tuple(counts)),
         upstream_duration=Histogram(),
         received=0,
@@ -35,9 +35,9 @@ def window(**apps: AppWindow) -> Window:
 @pytest.mark.parametrize(
     ("one", "outcome"),
     [
-        (app(99), Outcome.HOLD),
-        (app(0, 99), Outcome.HOLD),
-        (app(0), Outcome.HOLD),
+        (app(99), Outcome.INCONCLUSIVE),
+        (app(0, 99), Outcome.INCONCLUSIVE),
+        (app(0), Outcome.INCONCLUSIVE),
         (app(100), Outcome.PASSED),
         (app(99, 1), Outcome.PASSED),
         (app(98, 2), Outcome.FAILED),
@@ -52,13 +52,13 @@ def test_limits_and_the_minimum_of_samples(one: AppWindow, outcome: Outcome) -> 
     assert judge(window(app2=one), RULES, ["app2"]).outcome is outcome
 
 
-def test_without_an_app_or_with_new_counters_there_is_no_verdict() -> None:
-    assert judge(window(app1=app(100)), RULES, ["app2"]).outcome is Outcome.HOLD
-    anew = Window(seconds=1, reset=True, apps={"app2": app(500)}, unrouted={}, lost=0)
-    assert judge(anew, RULES, ["app2"]).outcome is Outcome.HOLD
+def test_without_metrics_or_after_a_reset_there_is_no_verdict() -> None:
+    assert judge(window(app1=app(100)), RULES, ["app2"]).outcome is Outcome.INCONCLUSIVE
+    reset = Window(seconds=1, reset=True, apps={"app2": app(500)}, unrouted={}, lost=0)
+    assert judge(reset, RULES, ["app2"]).outcome is Outcome.INCONCLUSIVE
 
 
-def test_only_those_that_gain_are_judged() -> None:
+def test_only_the_named_apps_are_judged() -> None:
     assert judge(window(app1=app(0, 100), app2=app(100)), RULES, ["app2"]).outcome is Outcome.PASSED
 
 
@@ -66,8 +66,8 @@ def test_reasons_and_figures() -> None:
     found = judge(window(app2=app(90, 10, failed=5)), RULES, ["app2"])
     assert found.text == (
         "app2 failed 10.00% of 100 requests, limit 1.00%, "
-        "4.76% of 105 tries at app2 failed, limit 1.00% "
-        "(app2: 100 requests, 10.00% errors, p99 10.0 ms, 5 failed tries)"
+        "4.76% of 105 attempts at app2 failed, limit 1.00% "
+        "(app2: 100 requests, 10.00% errors, p99 10.0 ms, 5 failed attempts)"
     )
 
 
@@ -79,7 +79,7 @@ def test_compared_with_the_others() -> None:
         (app(99, 1), app(1000), Outcome.PASSED),
         (app(1000, slow=50), app(1000), Outcome.FAILED),
         (app(1000, slow=1), app(1000), Outcome.PASSED),
-        # Too few to compare with.
+        # The other app has too few requests for a comparison.
         (app(900, 100), app(99), Outcome.PASSED),
     ]
     for one, other, outcome in cases:
@@ -87,9 +87,19 @@ def test_compared_with_the_others() -> None:
 
 
 @given(st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 2000))
-def test_more_errors_never_make_it_better(good: int, bad: int, failed: int) -> None:
+def test_more_errors_never_improve_the_verdict(good: int, bad: int, failed: int) -> None:
     order = [Outcome.PASSED, Outcome.FAILED]
     first = judge(window(app2=app(good, bad, failed)), RULES, ["app2"]).outcome
     worse = judge(window(app2=app(good, bad + good + 1, failed)), RULES, ["app2"]).outcome
-    if first is not Outcome.HOLD:
+    if first is not Outcome.INCONCLUSIVE:
         assert order.index(worse) >= order.index(first)
+
+
+def test_significance() -> None:
+    assert significantly_more(10, 100, 0, 1000)
+    assert not significantly_more(1, 100, 0, 1000)
+    assert not significantly_more(0, 100, 10, 1000)
+    assert not significantly_more(5, 100, 50, 1000)
+    assert not significantly_more(3, 3, 0, 0)
+    # Fisher's own example: 3 of 4 against 1 of 4 has a probability of 0.24.
+    assert not significantly_more(3, 4, 1, 4)
