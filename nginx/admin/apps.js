@@ -1,4 +1,4 @@
-// The graphs of each app: requests, errors and times, with the same figures as a table.
+// Graphs of each app: requests, errors and durations, with the same figures as a table.
 
 import { byId, element, keyed, write } from "./dom.js";
 import { clock, duration, errorRate, rate, whole } from "./format.js";
@@ -40,7 +40,7 @@ function createTable(app) {
   const rows = element("tbody");
   const caption = element("caption", { className: "unseen" }, `${app} over the last 5 minutes`);
   const table = element("table", {}, caption, element("thead", {}, element("tr", {}, ...head)), rows);
-  // What scrolls must be reached by the keyboard.
+  // A scrolling region must be reachable by keyboard.
   const node = element("div", { className: "scroll", tabIndex: 0, role: "region", hidden: true });
   node.ariaLabel = `Table of ${app}`;
   node.append(table);
@@ -63,7 +63,7 @@ function createApp(name) {
   const node = element("article", {}, who, ...figures.map((figure) => figure.node), table);
   const app = { node, figures, failed, fill, points: [] };
 
-  // A row once written stays as it is, for whoever is reading it; new ones come in at the top.
+  // Rows do not change once written, so that they can be read; new rows come at the top.
   function fill() {
     if (table.hidden) return;
     const known = app.points.slice(0, -1).filter(({ rate }) => rate !== null).reverse();
@@ -78,11 +78,11 @@ function createApp(name) {
   return app;
 }
 
-/** Show the graphs of apps: `every` is name -> points, as history.series has them. */
+/** Show the graphs of the apps; `every` is name -> points, as history.series returns them. */
 export function showApps(every, now, changes) {
   byId("graphs-section").hidden = !every.size;
   const points = [...every.values()].flat();
-  // One scale for all apps, so that their graphs compare.
+  // One scale for all apps, so that their graphs can be compared.
   const scales = FIGURES.map(({ keys, scale }) => {
     const values = points.flatMap((point) => keys.map((key) => point[key]));
     return scale(values.filter((value) => value !== null));

@@ -1,13 +1,13 @@
-// The few things that every part of the page does with the document.
+// Helpers for the document that all modules of the page use.
 
-/** Make an element; children are elements or text, which is never taken for HTML. */
+/** Create an element. Children are elements or text; text is never parsed as HTML. */
 export function element(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
   return node;
 }
 
-/** Make an SVG element with these attributes. */
+/** Create an SVG element with attributes. */
 export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -17,7 +17,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Write text, unless it stands there: what does not change is left in peace. */
+/** Write text if it differs, so that an unchanged node is not touched. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -25,8 +25,8 @@ export function write(node, text) {
 const shown = new WeakMap();
 
 /**
- * Show one view for each key, in this order; a view that stays keeps its place, its focus and
- * what is open in it. `create(key)` makes one, an object with a `node`. Returns key -> view.
+ * Show one view for each key, in the order of the keys. A view whose key remains keeps its focus
+ * and its open parts. `create(key)` returns a new view, an object with a `node`. Returns key -> view.
  */
 export function keyed(parent, keys, create) {
   const old = shown.get(parent) ?? new Map();

@@ -1,4 +1,4 @@
-// Numbers and times as text, in widths that hardly change. Null is "–". Pure.
+// Numbers and times as text of nearly constant width. Null is "–".
 
 const NOTHING = "–";
 const digits = (count) => (
@@ -15,7 +15,7 @@ export const rate = unlessNull((value) => (value < 1000 ? TENTHS : WHOLE).format
 export const share = unlessNull((value) => `${TENTHS.format(value * 100)} %`);
 export const errorRate = unlessNull((value) => `${HUNDREDTHS.format(value * 100)} %`);
 
-/** Seconds as milliseconds or seconds, of about three digits. */
+/** Format seconds as milliseconds or seconds, with about three digits. */
 export const duration = unlessNull((seconds) => {
   const milliseconds = seconds * 1000;
   if (milliseconds < 9.95) return `${TENTHS.format(milliseconds)} ms`;
@@ -23,7 +23,7 @@ export const duration = unlessNull((seconds) => {
   return `${(seconds < 9.995 ? HUNDREDTHS : TENTHS).format(seconds)} s`;
 });
 
-/** Seconds as an age in its two largest units. */
+/** Format seconds as an age in its two largest units. */
 export function age(seconds) {
   const [s, min, h] = [1, 60, 3600].map((unit) => Math.max(0, Math.floor(seconds / unit)));
   if (s < 100) return `${s} s`;
@@ -35,7 +35,7 @@ export function age(seconds) {
 export const clock = (at) => CLOCK.format(at * 1000);
 export const minute = (at) => MINUTE.format(at * 1000);
 
-/** The time of day, with the date unless that is today's (both seconds since the epoch). */
+/** Format a time of day, with the date if it is not today's (both in seconds since the epoch). */
 export function day(at, now) {
   const [date, today] = [at, now].map((seconds) => new Date(seconds * 1000).toDateString());
   return (date === today ? CLOCK : DAY).format(at * 1000);

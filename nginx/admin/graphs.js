@@ -1,18 +1,18 @@
-// One small graph of the last minutes. Lines are SVG that stretches; words are HTML that does not.
+// A small graph of the last minutes. Lines are SVG, which stretches; labels are HTML, which does not.
 
 import { element, keyed, svg, write } from "./dom.js";
 import { clock, minute } from "./format.js";
 import { SHOWN } from "./history.js";
 
-/** A scale from 0 to a round number at or above `largest`; `at` gives 0 (bottom) to 1 (top). */
+/** A scale from 0 to a round number at or above `largest`; `at` returns 0 (bottom) to 1 (top). */
 export function linear(largest) {
   const power = 10 ** Math.floor(Math.log10(largest));
-  // What floats add to a round number must not make the scale jump to the next.
+  // A rounding error of floats must not make the scale jump to the next round number.
   const end = [1, 2, 4, 6, 8, 10].find((times) => largest <= times * power * 1.000001) * power;
   return { ticks: [0, end / 2, end], at: (value) => value / end };
 }
 
-/** A scale in decades around these values, all above 0. */
+/** A scale in powers of ten around these values, which are all above 0. */
 export function logarithmic(values) {
   const low = Math.floor(Math.log10(Math.min(...values)));
   const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values))));
@@ -20,7 +20,7 @@ export function logarithmic(values) {
   return { ticks, at: (value) => (Math.log10(value) - low) / (high - low) };
 }
 
-/** Cut points into runs without a gap, as lists of [x, y] in seconds and percent from the top. */
+/** Split points into runs without a gap: lists of [x, y], in seconds and percent from the top. */
 export function runs(points, key, scale, now) {
   const found = [[]];
   for (const point of points) {
@@ -31,16 +31,16 @@ export function runs(points, key, scale, now) {
 }
 
 const path = (run) => `M${run.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`;
-// A point alone is a line of no length, which round caps make a dot.
+// A single point is a line of length 0, which round caps draw as a dot.
 const stroke = (run) => path(run) + (run.length > 1 ? "" : "h0");
 const area = (run) => `${path(run)}V100H${run[0][0].toFixed(1)}Z`;
 
-/** A line across the plot with a label, placed by the caller. */
+/** A line across the plot with a label; the caller sets its position. */
 function createMark(className, text) {
   return { node: element("span", { className }, element("small", {}, text)) };
 }
 
-/** Make a graph with a line for each of these keys of a point; the caption is the caller's. */
+/** Create a graph with a line for each of these keys of a point; the caller fills the caption. */
 export function createGraph(keys) {
   const fill = svg("path", { class: `area ${keys[0]}` });
   const lines = keys.map((key) => svg("path", { class: `line ${key}` }));

@@ -1,13 +1,13 @@
-// Readings of /status.json -> what happened between them. Pure: no clock, no document.
+// Readings of /status.json, and the differences between them. Uses neither a clock nor the document.
 //
-// A reading is {at, route, changed, apps}: server time in seconds, which route was in force, and
-// the counters of each app as one list of numbers. A span is what lies between two readings.
+// A reading is {at, route, changed, apps}: server time in seconds, the version of the route, the time
+// of its last change, and the counters of each app as a list. A span is the time between two readings.
 
 export const SHOWN = 300; // seconds that the graphs show
 export const STEP = 5; // seconds between two points of a graph
-export const WINDOW = 10; // seconds that a point tells of
-export const OBSERVED = 60; // seconds that the observed share rests on, at most
-export const UNROUTED = ""; // stands for an app where a request reached none
+export const WINDOW = 10; // seconds before a point that its values cover
+export const OBSERVED = 60; // seconds that the observed share covers at most
+export const UNROUTED = ""; // in place of an app, for requests that reached none
 
 const REQUESTS = 0;
 const ERRORS = 1;
@@ -20,7 +20,7 @@ function errors(requests) {
   return sum(Object.entries(requests).map(([code, count]) => (code >= "500" ? count : 0)));
 }
 
-/** Cut an answer of /status.json down to the reading that is kept of it. */
+/** Convert a response of /status.json to a reading. */
 export function read(status) {
   const apps = new Map([[UNROUTED, [sum(Object.values(status.unrouted))]]]);
   for (const { name, requests, attempts, request_duration } of status.apps) {
@@ -32,7 +32,7 @@ export function read(status) {
   return { at: status.now, route: `${version} ${changed}`, changed, apps };
 }
 
-/** Add a reading to the earlier ones, and forget those that no graph needs any more. */
+/** Append a reading, and remove those that no graph needs any more. */
 export function append(readings, reading) {
   const last = readings.at(-1);
   if (last && reading.at <= last.at) return reading.at === last.at ? readings : [reading];
@@ -40,20 +40,20 @@ export function append(readings, reading) {
   return [...readings.filter(({ at }) => at >= oldest), reading];
 }
 
-/** Tell what happened between each two readings, where that can be told. */
+/** Return the span between each two readings, except where the difference is unknown. */
 export function spans(readings) {
   return readings.slice(1).flatMap((after, index) => between(readings[index], after));
 }
 
 function between(before, after) {
-  // Somewhere in so long a time is not a time that a graph of minutes could show.
+  // Too long for a graph of minutes: the requests may have come at any time in it.
   if (after.at - before.at > OBSERVED) return [];
   const apps = new Map();
   for (const [name, counts] of after.apps) {
-    // An app that is new in the route may come with counts of an earlier life.
+    // An app that was added to the route may have counters from an earlier time.
     if (!before.apps.has(name)) continue;
     const grown = counts.map((count, index) => count - before.apps.get(name)[index]);
-    // nginx was restarted: all its counters began anew, at a time that nobody knows.
+    // nginx was restarted: all counters were reset at an unknown time.
     if (grown.some((count) => count < 0)) return [];
     apps.set(name, grown);
   }
@@ -61,15 +61,15 @@ function between(before, after) {
   return [{ from: before.at, to: after.at, route, apps }];
 }
 
-/** Add up each app's counts from one time to another; a span counts by its part in between. */
+/** Sum the counts of each app between two times; a span counts by its fraction between them. */
 export function total(spans, from, to) {
   const apps = new Map();
   for (const span of spans) {
     const seconds = Math.min(to, span.to) - Math.max(from, span.from);
     if (seconds <= 0) continue;
-    const part = seconds / (span.to - span.from);
+    const fraction = seconds / (span.to - span.from);
     for (const [name, counts] of span.apps) {
-      const grown = { seconds, counts: counts.map((count) => count * part) };
+      const grown = { seconds, counts: counts.map((count) => count * fraction) };
       apps.set(name, add(apps.get(name), grown));
     }
   }
@@ -83,8 +83,8 @@ function add(one, other) {
 }
 
 /**
- * Count the requests that the observed share rests on: of the last minute, and only since the
- * route changed. Returns {since, requests, of}: server time, their number, and that of each app.
+ * Count the requests of the observed share: those of the last minute, but only since the last change
+ * of the route. Returns {since, requests, of}: server time, their number, and the number of each app.
  */
 export function observed(spans, last) {
   const from = last.at - OBSERVED;
@@ -99,8 +99,8 @@ export function observed(spans, last) {
 }
 
 /**
- * Estimate a quantile as Prometheus's histogram_quantile does: linear within a bucket.
- * Counts are not cumulative, the last is above the last bound. Null if nothing was counted.
+ * Estimate a quantile as Prometheus's histogram_quantile does: linearly within a bucket. Counts are
+ * not cumulative; the last one is above all bounds. Returns null without any counts.
  */
 export function quantile(q, counts, bounds) {
   let rank = q * sum(counts);
@@ -113,7 +113,7 @@ export function quantile(q, counts, bounds) {
   return bounds.at(-1);
 }
 
-/** Express a total as {rate, errors, p50, p95, p99, failed}; null where there is nothing to tell. */
+/** Convert a total to {rate, errors, p50, p95, p99, ...}; null where there were no requests. */
 export function measure(grown, bounds) {
   const { seconds, counts } = grown ?? { seconds: 0, counts: [0, 0, 0] };
   const [requests, buckets] = [counts[REQUESTS], counts.slice(BUCKETS)];
@@ -128,14 +128,14 @@ export function measure(grown, bounds) {
   };
 }
 
-/** Join the totals of several apps into one. */
+/** Sum the totals of several apps. */
 export function joined(totals) {
   const every = totals.filter(Boolean);
   if (!every.length) return undefined;
   return { ...every.reduce(add), seconds: Math.max(...every.map(({ seconds }) => seconds)) };
 }
 
-/** Measure every app at each step of the time shown, and now: name -> [{at, rate, ...}]. */
+/** Measure every app at each step of the shown time, and now: name -> [{at, rate, ...}]. */
 export function series(spans, names, now, bounds) {
   const steps = Array.from({ length: SHOWN / STEP }, (_, ago) => (Math.floor(now / STEP) - ago) * STEP);
   const times = [...new Set([now, ...steps])].reverse();
@@ -144,7 +144,7 @@ export function series(spans, names, now, bounds) {
   return new Map(names.map((name) => [name, points(name)]));
 }
 
-/** List the changes of the route that fall into the time shown. */
+/** List the times at which the route changed within the shown time. */
 export function changes(readings, now) {
   return [...new Set(readings.map(({ changed }) => changed))].filter((at) => at > now - SHOWN);
 }

@@ -1,8 +1,8 @@
-// Keeps the readings of this tab over a reload of the page.
+// Stores the readings of this tab, so that a reload of the page keeps them.
 
 const NAME = "readings-1";
 
-/** Return the readings kept, or none. */
+/** Return the stored readings, or none. */
 export function restore() {
   try {
     const kept = JSON.parse(sessionStorage.getItem(NAME)) ?? [];
@@ -12,12 +12,12 @@ export function restore() {
   }
 }
 
-/** Keep readings, which history.append bounds. */
+/** Store readings; history.append limits their number. */
 export function keep(readings) {
   try {
     const kept = readings.map((reading) => ({ ...reading, apps: [...reading.apps] }));
     sessionStorage.setItem(NAME, JSON.stringify(kept));
   } catch {
-    // Full, or forbidden: after a reload the graphs begin anew.
+    // The storage is full or disabled: after a reload the graphs start empty.
   }
 }

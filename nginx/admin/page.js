@@ -1,4 +1,4 @@
-// Asks /status.json every second and shows what it says, and how old that is.
+// Reads /status.json every second and shows it, and the age of the data.
 
 import { showApps } from "./apps.js";
 import { byId, element, keyed, write } from "./dom.js";
@@ -9,21 +9,21 @@ import { showServers } from "./servers.js";
 import { showSplit } from "./split.js";
 import { showSummary } from "./summary.js";
 
-const INTERVAL = 1000; // milliseconds from one question to the next
-const PATIENCE = 2500; // milliseconds that an answer may take
-const OLD = 3000; // milliseconds without an answer after which the page says that it is old
+const INTERVAL = 1000; // milliseconds between two requests
+const TIMEOUT = 2500; // milliseconds that a response may take
+const OLD = 3000; // milliseconds without a response after which the data is shown as old
 
 let readings = restore();
 let status = null;
-let fresh = performance.now(); // when an answer was shown last
-let inFront = fresh; // when the page was last brought to the front
+let fresh = performance.now(); // when a response was last shown
+let inFront = fresh; // when the page last became visible
 
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const toFront = () => (document.hidden
   ? new Promise((done) => { document.addEventListener("visibilitychange", done, { once: true }); })
   : null);
 
-// One question after the other, never two at once; none while nobody looks.
+// One request after the other, never two at once; none while the page is hidden.
 async function run() {
   for (;;) {
     await toFront();
@@ -40,7 +40,7 @@ async function run() {
 }
 
 async function ask() {
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(TIMEOUT);
   const answer = await fetch("status.json", { cache: "no-store", signal });
   if (!answer.ok) throw new Error(`status.json: ${answer.status}`);
   return answer.json();
@@ -60,7 +60,7 @@ function show(answer) {
   showSplit(status, history.observed(spans, readings.at(-1)));
   showSummary(status, spans);
   const marked = changes.map((at) => `; a line marks a change of the route, the last at ${clock(at)}`);
-  write(byId("graphs-about"), `Each point tells of the 10 s before it${marked.at(-1) ?? ""}`);
+  write(byId("graphs-about"), `Each point covers the 10 s before it${marked.at(-1) ?? ""}`);
   showApps(history.series(spans, names, now, bounds), now, changes);
   showServers(apps);
   write(byId("build"), `nginx ${build.nginx}, njs ${build.njs}, build ${build.version}`);
@@ -70,7 +70,7 @@ function showAge() {
   const now = performance.now();
   const old = now - Math.max(fresh, inFront) >= OLD;
   document.body.classList.toggle("old", old);
-  write(byId("live"), status ? `${old ? "Old" : "Live"}, ${clock(status.now)}` : "Asking");
+  write(byId("live"), status ? `${old ? "Old" : "Live"}, ${clock(status.now)}` : "Connecting");
   const states = old ? [status ? "old" : "none"] : [];
   for (const { seconds } of keyed(byId("stale"), states, createWarning).values()) {
     write(seconds, age((now - fresh) / 1000));
@@ -78,13 +78,13 @@ function showAge() {
 }
 
 function createWarning(state) {
-  // A screen reader says it once: the seconds, which go on, are only for the eye.
+  // A screen reader announces this once: the changing seconds are hidden from it.
   const seconds = element("span", { ariaHidden: "true" });
   const what = state === "old" ? ["Data is ", seconds, " old"] : ["No data yet"];
   const command = (text) => element("code", {}, text);
-  const node = element("p", {}, element("b", {}, ...what), ": nginx gives no fresh answer. ",
-    command("make status"), " tells what is up, ", command("make repair"),
-    " brings it back. This page goes on asking.");
+  const node = element("p", {}, element("b", {}, ...what), ": nginx does not respond. ",
+    command("./lb status"), " shows what is wrong, ", command("./lb repair"),
+    " fixes it. This page keeps trying.");
   return { node, seconds };
 }
 

@@ -1,4 +1,4 @@
-// Each server's state, by app; those that are down come first.
+// The state of each server, by app; servers that are down come first.
 
 import { byId, element, keyed, write } from "./dom.js";
 
@@ -13,7 +13,7 @@ function createServer(name) {
   return { node: element("li", {}, state, " ", element("span", {}, name)), state };
 }
 
-/** Show the servers of a status's apps. */
+/** Show the servers of the apps. */
 export function showServers(apps) {
   byId("servers-section").hidden = !apps.length;
   const groups = keyed(byId("servers"), apps.map(({ name }) => name), createGroup);

@@ -1,14 +1,14 @@
-// The split: configured against observed share of each app, as numbers and as bars.
+// The split: the configured and the observed share of each app, as numbers and as bars.
 
 import { byId, element, keyed, write } from "./dom.js";
 import { age, clock, share, whole } from "./format.js";
 
 const SCALES = [0.1, 0.2, 0.25, 0.5, 1];
-const NO_APP = "No app yet. Apps and their weights come with the first pulumi up; "
-  + "this page shows them by itself.";
+const NO_APP = "No apps yet. The first pulumi up adds them; this page then shows them "
+  + "without a reload.";
 const HOW = "Send some to the address that pulumi stack output url prints.";
 
-// Roles are written out since a table laid out as a grid loses its own in some browsers.
+// Explicit roles, because in some browsers a table with a grid layout loses its own.
 function createRow(name) {
   const cell = (className, ...children) => element("td", { role: "cell", className }, ...children);
   const bars = ["configured", "observed"].map((className) => element("div", { className }));
@@ -20,7 +20,7 @@ function createRow(name) {
   return { node, bars, state, numbers };
 }
 
-/** Show the split of a status; `seen` is what history.observed returns. */
+/** Show the split of a status; `seen` is the result of history.observed. */
 export function showSplit({ apps, now, route }, seen) {
   byId("split").hidden = !apps.length;
   const ever = apps.some(({ requests }) => Object.values(requests).some(Boolean));
@@ -47,7 +47,7 @@ export function showSplit({ apps, now, route }, seen) {
 }
 
 function about({ since, requests }, now, changed, ever) {
-  // The first reading of a new route comes up to a second or two after the change.
+  // The first reading of a new route comes up to two seconds after the change.
   const afterChange = since - changed < 3 && `since the route changed at ${clock(changed)}`;
   const lately = age(Math.max(1, Math.round(now - since)));
   if (requests) {

@@ -1,4 +1,4 @@
-// The figures of all apps together, and of the requests that reached none.
+// The figures of all apps together, and of the requests that reached no app.
 
 import { byId, element, keyed, write } from "./dom.js";
 import { duration, errorRate, rate, whole } from "./format.js";
@@ -9,7 +9,7 @@ function createFigure(title) {
   return { node: element("div", {}, element("dt", {}, title), value), value };
 }
 
-/** Show the figures of a status and of what happened before it. */
+/** Show the figures of a status and of the time before it. */
 export function showSummary({ now, apps, bounds, unrouted, connections }, spans) {
   byId("summary-section").hidden = !apps.length;
   const lately = total(spans, now - WINDOW, now);
@@ -25,7 +25,7 @@ export function showSummary({ now, apps, bounds, unrouted, connections }, spans)
     ["p95", duration(all.p95)],
     ["p99", duration(all.p99)],
     ["Unrouted, 5 min", whole(Math.round(measure(shown, bounds).requests))],
-    ["Unrouted, in all", codes.join(", ") || "0"],
+    ["Unrouted, total", codes.join(", ") || "0"],
   ]);
   const views = keyed(byId("summary"), figures.keys(), createFigure);
   for (const [title, text] of figures) write(views.get(title).value, text);

@@ -1,4 +1,4 @@
-// What the admin port answers, and whom.
+// Answers of the admin port, and access to it.
 
 import fs from 'fs';
 
@@ -29,7 +29,7 @@ function healthz(r) {
     r.return(200, 'ok\n');
 }
 
-// Ready is who can have a request answered: by one server at least that is to get any.
+// nginx is ready if at least one server of an app with a weight above 0 is up.
 async function readyz(r) {
     series.addProbe('readyz');
     const up = await servers.all();
@@ -37,19 +37,19 @@ async function readyz(r) {
     r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');
 }
 
-// Whom the admin port serves: this container, and its host, whose requests come by the network's
-// gateway. Other containers of the network come by addresses of their own.
-function welcome(r) {
+// Allows this container and its host, whose requests come from the network's gateway. Requests of
+// other containers come from their own addresses.
+function allowed(r) {
     const from = r.remoteAddress;
     return from === '127.0.0.1' || from === gateway() ? 'yes' : '';
 }
 
-// The default route's next hop, from the kernel's table, where an address is in hexadecimal digits,
-// its last byte first.
+// Returns the next hop of the default route. The kernel's table has addresses in hexadecimal digits,
+// last byte first.
 function gateway() {
     const rows = fs.readFileSync('/proc/net/route', 'utf8').split('\n').map((row) => row.split('\t'));
     const found = rows.filter((row) => row[1] === '00000000')[0];
     return found && found[2].match(/../g).reverse().map((byte) => parseInt(byte, 16)).join('.');
 }
 
-export default { metrics, status, healthz, readyz, welcome };
+export default { metrics, status, healthz, readyz, allowed };

@@ -1,16 +1,15 @@
 // Counts every request to the public port once, when nginx logs it.
 //
-// A counter's name is its kind, the app and perhaps a detail, with spaces between, of which no app's
-// name has one.
-// njs runs this file anew for each request, so it imports nothing, and what few requests need is
-// made within the functions that need it.
+// The name of a counter is its kind, the app and, for some kinds, a detail, separated by spaces.
+// njs runs this file for each request, so it imports nothing, and creates what only few requests
+// need inside the functions that need it.
 
-// For `access_log if=`: never anything to write, and the request is counted.
+// For `access_log if=`: counts the request and returns nothing, so that no line is written.
 function request(r) {
     const v = r.variables;
     try {
         const counters = ngx.shared.counters;
-        // nginx has put together what most requests are counted as: by code and both times at once.
+        // Most requests have one counter for their code and both times; nginx.conf composes its name.
         const name = v.answered_soon;
         let app;
         if (name) {
@@ -20,23 +19,23 @@ function request(r) {
             app = count(v);
         }
         if (app) {
-            // The shortest way of njs to a name and a number.
+            // The fastest forms of a name and a number in njs.
             counters.incr('received ' + app, +v.request_length);
             counters.incr('sent ' + app, +v.bytes_sent);
         }
     } catch (error) {
-        // Shared memory is full. It has room for hundreds of apps, but a request comes first.
+        // The shared memory, which has room for hundreds of apps, is full. The request must not fail.
         r.error(`a request could not be counted: ${error}`);
         try {
             ngx.shared.counters.incr('lost - -', 1);
         } catch (again) {
-            r.error(`nor that: ${again}`);
+            r.error(`a lost record could not be counted: ${again}`);
         }
     }
     return '';
 }
 
-// Counts any other request, and returns the app that was asked last; none if none was.
+// Counts any other request. Returns the app of the last attempt, or undefined.
 function count(v) {
     const scale = times();
 
@@ -44,38 +43,38 @@ function count(v) {
         ngx.shared.counters.incr(`${kind} ${app} ${detail}`, amount);
     }
 
-    // A sum is kept in whole milliseconds, so that it is exact.
+    // Sums are in whole milliseconds, so that they are exact.
     function observe(kind, app, seconds) {
         const took = scale.milliseconds(seconds);
         add(kind, app, scale.bucket(took), 1);
         add(kind, app, 'sum', took);
     }
 
-    // Counted once, by its code and both its buckets, for what are four counters.
+    // One counter for the code and both buckets, in place of four.
     function answered(app) {
         const took = scale.milliseconds(v.request_time);
-        const tried = scale.milliseconds(v.upstream_response_time);
-        add('answered', app, `${v.status}:${scale.bucket(took)}:${scale.bucket(tried)}`, 1);
+        const attempt = scale.milliseconds(v.upstream_response_time);
+        add('answered', app, `${v.status}:${scale.bucket(took)}:${scale.bucket(attempt)}`, 1);
         add('duration', app, 'sum', took);
-        add('upstream', app, 'sum', tried);
+        add('upstream', app, 'sum', attempt);
         return app;
     }
 
-    // What nginx says of each try: "a, b", and " : " where it began anew.
+    // Splits nginx's values of all attempts: "a, b", with " : " after an internal redirect.
     function list(text) {
         return text ? text.split(/, | : /) : [];
     }
 
-    // Counts the servers that were asked, and returns the app of the last one.
+    // Counts the attempts. Returns the app of the last one, or undefined.
     function attempts() {
         const addresses = list(v.upstream_addr);
         const seconds = list(v.upstream_response_time);
         let app;
         for (let i = 0; i < addresses.length; i++) {
-            // One without an app is the group's name: none of its servers could be asked.
-            const tried = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
-            if (tried) {
-                app = tried;
+            // Without a port of an app it is the upstream's name: no server was available.
+            const attempted = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
+            if (attempted) {
+                app = attempted;
                 add('attempts', app, outcome(i), 1);
                 observe('upstream', app, seconds[i]);
             }
@@ -97,7 +96,7 @@ function count(v) {
         return list(v.upstream_status)[i] === '504' ? 'timeout' : 'error';
     }
 
-    // No list of times is a number: it was answered at the first try.
+    // A list of times is not a number, so this request was answered at the first attempt.
     if (v.upstream_header_time >= 0) {
         return answered(v.app);
     }
@@ -111,14 +110,14 @@ function count(v) {
     return app;
 }
 
-// How a time becomes a bucket of a histogram.
+// Assigns times to the buckets of a histogram.
 function times() {
-    // Upper bounds in milliseconds, which is what nginx measures in.
+    // Upper bounds in milliseconds, the resolution of nginx's times.
     const bounds = [
         1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
     ];
 
-    // The first bucket that holds a time; one more than there are bounds is for what lies above.
+    // Returns the index of the bucket of a time. The last bucket is for times above all bounds.
     function bucket(milliseconds) {
         let found = 0;
         while (found < bounds.length && milliseconds > bounds[found]) {

@@ -1,7 +1,7 @@
-// The apps of the route that this nginx was started with: [{name, weight, servers}].
+// The apps of the route that this worker has loaded: [{name, weight, servers}].
 
 function apps() {
-    // What nginx preloads has the form of arrays, and none of their methods.
+    // Preloaded objects look like arrays, but have none of their methods.
     return Array.from(route.apps).map((app) => ({
         name: app.name,
         weight: app.weight,

@@ -1,11 +1,11 @@
-// The counters that record.js keeps, read back.
+// Reads the counters of record.js.
 
 import record from 'record.js';
 
 const SCALE = record.times();
 const OUTCOMES = ['answered', 'connect_failed', 'timeout', 'error', 'aborted'];
 
-// All counters: kind -> app -> detail, which is "all" where there is none -> number.
+// Returns all counters: kind -> app -> detail ("all" for kinds without one) -> number.
 function read() {
     const found = {};
     function put(kind, app, detail, number) {
@@ -13,7 +13,7 @@ function read() {
         const details = apps[app] || (apps[app] = {});
         details[detail] = (details[detail] || 0) + number;
     }
-    // So many requests that each took a time in seconds, or as long as a bucket says.
+    // Adds a number of requests to a histogram; `time` is in seconds or the index of a bucket.
     function observe(kind, app, time, number) {
         if (time.indexOf('.') < 0) {
             put(kind, app, time, number);
@@ -38,7 +38,7 @@ function read() {
     return found;
 }
 
-// A histogram as it was counted: numbers of each bucket, the last above all bounds, and the sum.
+// Returns a histogram: the count of each bucket, not cumulative, and the sum in seconds.
 function histogram(counters, kind, app) {
     const details = (counters[kind] || {})[app] || {};
     const counts = [];
@@ -48,7 +48,7 @@ function histogram(counters, kind, app) {
     return { counts: counts, sum: (details.sum || 0) / 1000 };
 }
 
-// Their upper bounds in seconds.
+// Upper bounds of the buckets in seconds.
 function bounds() {
     return SCALE.bounds.map((milliseconds) => milliseconds / 1000);
 }

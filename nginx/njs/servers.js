@@ -1,4 +1,4 @@
-// Which servers answer their health probe, asked at most once a second however many look.
+// Probes the servers: each at most once a second, however many requests need the result.
 
 import routing from 'routing.js';
 
@@ -13,13 +13,13 @@ async function ask(server) {
         const answer = await ngx.fetch(`http://${server}/healthz`);
         up = answer.status === 200;
     } catch (error) {
-        // Whatever is wrong with it, nginx cannot have an answer from it.
+        // The server is down, whatever the error is.
     }
     ngx.shared.states.set(server, up ? 1 : 0);
     return up;
 }
 
-// The servers of all apps: [{name, up}] by app.
+// Returns the servers of all apps: app -> [{name, up}].
 async function all() {
     const found = {};
     const asked = [];

@@ -1,10 +1,10 @@
-// Everything the admin port tells, in one object, before it is written as text or as JSON.
+// The state that /metrics writes as text and /status.json as JSON.
 
 import routing from 'routing.js';
 import series from 'series.js';
 import servers from 'servers.js';
 
-// The route's apps with what was counted, the counters of apps that were, and nginx itself.
+// Returns the apps of the route, the counters of removed apps (`gone`), and nginx's own state.
 async function read(r) {
     const counters = series.read();
     const up = await servers.all();
@@ -52,7 +52,7 @@ function bytes(kind, app) {
     return ((kind || {})[app] || {}).all || 0;
 }
 
-// From nginx's own status page: "Active connections: 1 ... 3 3 5 ... Reading: 0 Writing: 1 Waiting: 0".
+// Parses nginx's status page: "Active connections: 1 ... 3 3 5 ... Reading: 0 Writing: 1 Waiting: 0".
 async function connections(r) {
     const answer = await r.subrequest('/stub_status');
     const n = answer.responseText.match(/\d+/g).map(Number);

@@ -215,7 +215,7 @@ def test_figures_of_each_app_and_of_all(visit: Open) -> None:
     assert summary == {
         "Requests/s": "100.0", "Errors": "6.00 %", "Connections": "1",
         "p50": "3.8 ms", "p95": "4.9 ms", "p99": "5.0 ms",
-        "Unrouted, 5 min": "20", "Unrouted, in all": "20 \u00d7 503",
+        "Unrouted, 5 min": "20", "Unrouted, total": "20 \u00d7 503",
     }  # fmt: skip
 
 
@@ -315,8 +315,8 @@ def test_old_data_says_so_until_it_is_fresh_again(visit: Open) -> None:
     seen.page.clock.run_for(2 * SECOND)
     warning = seen.page.get_by_role("status")
     expect(warning).to_have_text(
-        "Data is 4 s old: nginx gives no fresh answer. make status tells what is up, make repair "
-        "brings it back. This page goes on asking."
+        "Data is 4 s old: nginx does not respond. ./lb status shows what is wrong, ./lb repair "
+        "fixes it. This page keeps trying."
     )
     expect(seen.text("live")).to_have_text(f"Old, {clock(0)}")
     seen.page.clock.run_for(60 * SECOND)
@@ -351,7 +351,7 @@ def test_an_nginx_that_never_answered(browser: Browser, admin: Admin) -> None:
         stop_clock(page)
         page.goto(admin.url)
         page.clock.run_for(5 * SECOND)
-        expect(page.get_by_role("status")).to_contain_text("No data yet: nginx gives no fresh")
+        expect(page.get_by_role("status")).to_contain_text("No data yet: nginx does not respond")
 
 
 COUNTED_QUESTIONS = """
@@ -412,7 +412,7 @@ def test_a_late_answer_does_not_put_off_the_next_question(visit: Open) -> None:
 def test_no_app_yet(visit: Open) -> None:
     seen = visit(status(route="", changed=0))
     expect(seen.text("route")).to_have_text("No route yet")
-    expect(seen.text("split-about")).to_contain_text("No app yet. Apps and their weights come with")
+    expect(seen.text("split-about")).to_contain_text("No apps yet. The first pulumi up adds them")
     assert seen.page.locator("section:visible").count() == 1
     seen.see(two(1, 0, 0))
     assert len(seen.split()) == 2

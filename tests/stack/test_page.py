@@ -195,7 +195,7 @@ def test_a_restart_of_nginx_is_told_and_draws_no_spike(stack: Deployment, seen: 
     nginx = stack.nginx()
     nginx.stop()
     try:
-        expect(seen.page.get_by_role("status")).to_contain_text("old: nginx gives no fresh answer")
+        expect(seen.page.get_by_role("status")).to_contain_text("old: nginx does not respond")
     finally:
         nginx.start()
     expect(seen.page.get_by_role("status")).to_be_empty()
