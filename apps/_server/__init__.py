@@ -1,1 +1,1 @@
-"""What every app gets and no app contains: the server, the request log, the health probe."""
+"""The parts of every app's image: the server, the request log and the health probe."""

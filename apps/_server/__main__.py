@@ -5,14 +5,14 @@ import signal
 
 
 def _leave(*_: object) -> None:
-    # At once, and not by an exception: where a signal meets one of the import system's callbacks,
-    # Python drops what that raises, and the signal would be lost after all.
+    # Not by an exception: Python drops an exception that a signal handler raises inside a callback
+    # of the import system, and the signal would be lost.
     os._exit(0)
 
 
 if __name__ == "__main__":
-    # First of all: the kernel drops a signal that process 1 of a container has no handler for,
-    # and a container stopped while it starts would then wait for the end of its time of grace.
+    # Before the imports: the kernel drops signals for which process 1 of a container has no
+    # handler, and a container stopped while it starts would run until its grace period ends.
     signal.signal(signal.SIGTERM, _leave)
 
     from .serve import main

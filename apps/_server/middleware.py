@@ -1,4 +1,4 @@
-"""WSGI middleware around every app: a request id, one log line a request, an answer to probes."""
+"""WSGI middleware of every app: request IDs, one log line per request, answers to health probes."""
 
 import json
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROBE_PATH = "/healthz"
 
-# Visible ASCII only: the id goes back in a header and into other programs' logs.
+# Visible ASCII only: the ID is sent in a header and written to logs.
 _ACCEPTED_ID = re.compile(r"[!-~]{1,128}")
 
 # Docker splits a log line at 16 KiB; a character takes at most 12 bytes as JSON.
@@ -29,9 +29,9 @@ _stdout_lock = threading.Lock()
 
 
 def write_to_stdout(line: bytes) -> None:
-    """Write one whole line to standard output; a log that is gone does not fail the request."""
-    # Past sys.stdout and its buffer: a request's line is out before its answer is forgotten,
-    # and the lock keeps lines whole that are longer than what a pipe takes in one go.
+    """Write one line to standard output. A closed output does not fail the request."""
+    # Not through the buffer of sys.stdout: the line is written before the response is complete. The
+    # lock keeps lines whole that are longer than the atomic size of a pipe.
     try:
         with _stdout_lock:
             while line:
@@ -41,7 +41,7 @@ def write_to_stdout(line: bytes) -> None:
 
 
 def request_id(given: str | None) -> str:
-    """Return the id the proxy gave, or a new one of nginx's form when it gave none that is safe."""
+    """Return the ID that the proxy sent, or a new one if that is missing or not safe to log."""
     if given is not None and _ACCEPTED_ID.fullmatch(given):
         return given
     return uuid.uuid4().hex
@@ -52,9 +52,9 @@ def log_line(
 ) -> bytes:
     """Return one JSON object and a newline, in ASCII.
 
-    ``at`` is in seconds since the epoch. ``path`` is as WSGI gives it: bytes as Latin-1.
+    ``at`` is in seconds since the epoch. ``path`` is in WSGI's form: bytes decoded as Latin-1.
     """
-    # ASCII: neither a control character nor one of Unicode's own line ends can break the line.
+    # JSON in ASCII escapes control characters and Unicode's line separators.
     record = {
         "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
         "app": app,
@@ -68,7 +68,7 @@ def log_line(
 
 
 class _Stream:
-    """The body of an answer that comes in pieces; reports once, however it ends."""
+    """The body of a response in several chunks; calls ``done`` once, however the response ends."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class _Stream:
         try:
             return next(self._chunks)
         except BaseException:
-            # Also at a regular end: the server may exit before it calls close().
+            # Also at the regular end: the server may exit before it calls close().
             self._report()
             raise
 
@@ -113,10 +113,9 @@ def _close(body: Iterable[bytes]) -> None:
 class Middleware:
     """Wrap a WSGI app.
 
-    Every request has an ``X-Request-ID``, for the app as for the client, and is logged as one
-    JSON line when its answer is complete. A probe (``/healthz``) is not logged, and is answered
-    with 200 when the app has no such route. While ``closing`` says so, every answer asks the
-    client to close its connection.
+    Every request and its response have an ``X-Request-ID``. A request is logged as one JSON line
+    when its response is complete. A probe (``/healthz``) is not logged, and is answered with 200 if
+    the app has no such route. While ``closing`` returns True, every response closes its connection.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class Middleware:
             nonlocal answer
             answer = (status, headers)
 
-        # The whole answer first: an app may choose its status as late as its first chunk.
+        # Read the whole response first: an app may set its status as late as with the first chunk.
         body = self._app(environ, start)
         try:
             content = b"".join(body)
@@ -197,15 +196,14 @@ class Middleware:
         try:
             body = self._app(environ, start)
             chunks = iter(body)
-            # Nearly every answer is one chunk. Handed over whole it is logged before the client
-            # has it, so no line is lost when this was the last request before the exit, and the
-            # server sends it in one go.
+            # Nearly every response is one chunk. It is logged before it is returned, so that no
+            # line is lost at the exit, and the server sends the response with one write.
             first = [] if length is None else list(islice(chunks, 1))
             if length is None or (first and len(first[0]) != length):
                 return _Stream(body, chain(first, chunks), done)
             _close(body)
         except Exception:
-            # Flask answers for its own errors; this is for what gets past it.
+            # Flask handles the errors of its views; this handles those that it raises itself.
             traceback.print_exc(file=environ.get("wsgi.errors"))
             start("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
             first = [b"Internal Server Error\n"]

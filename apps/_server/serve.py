@@ -1,4 +1,4 @@
-"""How the server is set up."""
+"""Configuration and start of the server."""
 
 import logging
 import mmap
@@ -20,14 +20,13 @@ from .settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Longer than the proxy keeps an idle connection (nginx: 60 s). The side that sends requests has
-# to be the one that closes, or a request meets a connection that is just being closed.
+# Longer than the proxy keeps an idle connection (nginx: 60 s). The client must be the side that
+# closes it; otherwise a request may arrive at a connection that is being closed.
 KEEP_ALIVE_SECONDS = 120
 
-
-# How long every answer says "Connection: close" before the server stops listening. Proxies that
-# send one request after another leave by themselves in this time; a connection that is closed
-# without notice may cost the request that is just on its way.
+# Time with "Connection: close" in every response before the server stops listening. Clients that
+# send one request after another close their connections in this time; closing a connection without
+# notice may lose a request that is on its way.
 NOTICE_SECONDS = 0.5
 
 
@@ -40,7 +39,7 @@ class _Server(MPServer):
         self.notice = mmap.mmap(-1, 1)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Give notice; at a second signal, shut down without waiting for its end."""
+        """Give notice, then shut down; at a second signal shut down at once."""
         if self.notice[0] or not self.wrks:
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
             return
@@ -51,13 +50,13 @@ class _Server(MPServer):
 
 
 class _Expected(logging.Filter):
-    """Drops the server's warning about more threads than cores: they are there to wait."""
+    """Drops the server's warning about more threads than cores: most threads wait."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("Configuration allows spawning")
 
 
-# Standard output is for the request log alone.
+# Standard output is only for the request log.
 LOGGING: dict[str, Any] = {
     "filters": {"expected": {"()": _Expected}},
     "handlers": {
@@ -73,18 +72,18 @@ LOGGING: dict[str, Any] = {
 
 
 def load(name: str, notice: mmap.mmap) -> Middleware:
-    """Import app.py and wrap its ``app``; runs in the worker, with the app's own threads."""
+    """Import app.py and wrap its ``app``. Runs in the worker, where the app may start threads."""
     app: WSGIApplication | None = getattr(import_module("app"), "app", None)
     if not callable(app):
         raise SystemExit("app.py has no `app`. Name the Flask object `app`: app = Flask(__name__)")
     return Middleware(app, name, closing=lambda: notice[0] != 0)
 
 
-def _end_at_sigterm_from_the_start() -> None:
-    """Make a worker end at a SIGTERM that comes before the server has its own handler.
+def _end_workers_at_early_sigterm() -> None:
+    """Make a worker end at a SIGTERM that comes before the server has installed its handler.
 
-    A forked worker has its parent's handler, which does nothing there: the signal would be lost,
-    and the parent would wait for the worker until the time of grace is over.
+    A forked worker inherits its parent's handler, which has no effect there: the signal would be
+    lost, and the parent would wait for the worker until the grace period ends.
     """
     blocked = {signal.SIGTERM}
 
@@ -100,18 +99,18 @@ def _end_at_sigterm_from_the_start() -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM; then finish what is in flight, for the time of grace."""
+    """Serve until SIGTERM, then finish the requests in flight within the grace period."""
     try:
         settings = Settings.from_environment(os.environ)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    # The server's parent process has one thread here, so a fork is safe; it takes two thirds of
-    # the memory and half the start-up time of a second interpreter.
+    # The server's parent process has one thread here, so a fork is safe. It takes two thirds of the
+    # memory and half the start time of a second interpreter.
     multiprocessing.set_start_method("fork")
-    _end_at_sigterm_from_the_start()
+    _end_workers_at_early_sigterm()
     server = _Server(
         "app:app",
-        address="0.0.0.0",  # noqa: S104  the container's own network decides who gets here
+        address="0.0.0.0",  # noqa: S104  access is limited by the container's network
         port=settings.port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,

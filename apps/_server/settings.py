@@ -1,4 +1,4 @@
-"""What the container's environment says, checked."""
+"""Settings of the server, from the environment of the container."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How one app is served; times in seconds."""
+    """Settings of one app's server; times in seconds."""
 
     app: str
     port: int
@@ -15,7 +15,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings; raise ValueError that names each bad variable and its value."""
+        """Read the settings; raises a ValueError that names each invalid variable and its value."""
         errors: list[str] = []
 
         def whole(key: str, default: int, highest: int) -> int:
@@ -28,8 +28,8 @@ class Settings:
         settings = cls(
             app=environ.get("APP", "app"),
             port=whole("PORT", 8000, 65535),
-            # Enough that a few requests that wait hold up no other; more threads than this
-            # cost throughput on short requests (benchmarks/app_servers.py).
+            # Enough that a few waiting requests do not delay the others; more threads reduce the
+            # throughput of short requests (benchmarks/app_servers.py).
             threads=whole("THREADS", 8, 1024),
             grace_seconds=whole("GRACE_SECONDS", 30, 86400),
         )
