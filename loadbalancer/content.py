@@ -1,20 +1,20 @@
-"""A folder's files and their content, without what tools leave behind."""
+"""The files of a folder and digests of their content."""
 
 import hashlib
 from pathlib import Path
 
-_LEFT_OUT = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+_IGNORED = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 
 
 def files(folder: Path) -> list[Path]:
-    """List the files of a folder and of those in it, in an order that does not change."""
+    """List the files of a folder and its subfolders, sorted, without caches of tools."""
     return sorted(
         file
         for file in folder.rglob("*")
-        if file.is_file() and _LEFT_OUT.isdisjoint(file.parts) and file.suffix != ".pyc"
+        if file.is_file() and _IGNORED.isdisjoint(file.parts) and file.suffix != ".pyc"
     )
 
 
 def digest(data: bytes) -> str:
-    """Shorten a content to 12 hexadecimal digits that no other is going to have."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of data."""
     return hashlib.sha256(data).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Names and labels by which a stack's things are told from another's on the same host; pure."""
+"""Names, labels and ports that identify a stack's resources on a host with other stacks."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ _LONGEST_SLUG = 20
 
 
 def slug(stack: str) -> str:
-    """Turn a stack's name into part of a Docker name, different for different stacks."""
+    """Turn the name of a stack into part of a Docker name, different for different stacks."""
     if re.fullmatch(rf"[a-z0-9]([a-z0-9-]{{0,{_LONGEST_SLUG - 2}}}[a-z0-9])?", stack):
         return stack
     digest = hashlib.sha256(stack.encode()).hexdigest()[:6]
@@ -28,15 +28,15 @@ def slug(stack: str) -> str:
 
 
 def labels(project: str, stack: str) -> dict[str, str]:
-    """Label everything that belongs to a stack."""
+    """Return the labels of everything that belongs to a stack."""
     return {PROJECT: project, STACK: stack}
 
 
 def listening_ports(apps: Iterable[str]) -> dict[str, int]:
-    """Give each app a port of its own inside the network, by which nginx's log can tell it.
+    """Give each app its own port inside the network, which identifies the app in nginx's log.
 
-    The port follows from the name, so that one app more or fewer moves no other; only two names
-    that meet in one port take neighbouring ones.
+    The port is derived from the name, so that adding or removing an app changes no other port. Two
+    names with the same port get neighbouring ones.
     """
     ports: dict[str, int] = {}
     for app in sorted(apps):

@@ -1,4 +1,4 @@
-"""Names by which stacks are told from each other."""
+"""Names and ports that identify a stack's resources."""
 
 import re
 
@@ -29,6 +29,6 @@ def test_every_app_listens_on_a_port_of_its_own(apps: set[str]) -> None:
     assert all(1024 < port < 65536 for port in ports.values())
 
 
-def test_one_app_more_moves_no_port() -> None:
+def test_adding_an_app_changes_no_port() -> None:
     two = names.listening_ports(["app1", "app2"])
     assert names.listening_ports(["admin", "app1", "app2", "zoo"]).items() >= two.items()

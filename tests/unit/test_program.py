@@ -2,7 +2,7 @@
 
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
@@ -22,7 +22,7 @@ PORTS = names.listening_ports(["app1", "app2"])
 
 
 class Recorder(mocks.Mocks):
-    """Answers as the engine would, and keeps what was declared."""
+    """Answers as the engine does, and records what is declared."""
 
     def __init__(self) -> None:
         self.resources: Resources = {}
@@ -40,13 +40,13 @@ class Recorder(mocks.Mocks):
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run __main__.py for a configuration; returns what it declared, by type."""
 
-    def run(**config: object) -> Resources:
+    def run(*, in_use: Mapping[int, str] | None = None, **config: object) -> Resources:
         values = {
             f"loadbalancer:{key}": value if isinstance(value, str) else json.dumps(value)
             for key, value in config.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
-        monkeypatch.setattr(ports, "in_use", lambda *_, **__: {})
+        monkeypatch.setattr(ports, "in_use", lambda *_: in_use or {})
         recorder = Recorder()
         set_mocks(recorder, project="loadbalancer", stack="test")
 
@@ -93,7 +93,7 @@ def test_weights_reach_the_route_and_nothing_else(declare: Declare, weights: str
         assert declared[0] == declared[1]
 
 
-def test_weight_0_runs_and_gets_nothing(declare: Declare) -> None:
+def test_an_app_of_weight_0_runs_without_requests(declare: Declare) -> None:
     resources = declare(weights={"app2": 0})
     assert "app2-1" in containers(resources)
     assert f"loadbalancer-test-app2-1-1a2b3c4:{PORTS['app2']} down" in route(resources)
@@ -118,11 +118,11 @@ def test_only_nginx_publishes_ports(declare: Declare) -> None:
     assert not found["app2-1"].get("ports")
 
 
-def test_the_metrics_tell_which_image_runs(declare: Declare) -> None:
+def test_the_metrics_name_the_image_of_nginx(declare: Declare) -> None:
     assert containers(declare())["nginx"]["envs"] == ["BUILD=nginx"]
 
 
-def test_what_nginx_reads_is_put_into_it_and_makes_no_other_image(declare: Declare) -> None:
+def test_files_of_nginx_are_put_into_it_and_are_no_part_of_its_image(declare: Declare) -> None:
     (files,) = declare()["pulumi-python:dynamic/loadbalancer:NginxFiles"]
     assert files.inputs["container"] == "loadbalancer-test-nginx-id"
     assert {"nginx.conf", "njs/record.js", "admin/index.html"} <= files.inputs["files"].keys()
@@ -153,25 +153,34 @@ def test_every_container_has_few_rights(declare: Declare, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "probe"),
     [
         ("app1-1", "/srv/_server/probe.sh"),
         ("nginx", "http://127.0.0.1:8081/healthz"),
     ],
 )
-def test_every_container_is_asked_whether_it_is_well(
-    declare: Declare, name: str, asked: str
-) -> None:
+def test_every_container_has_a_healthcheck(declare: Declare, name: str, probe: str) -> None:
     found = containers(declare())[name]["healthcheck"]
-    assert found["tests"][-1] == asked
+    assert found["tests"][-1] == probe
     assert found["interval"] == "1s"
 
 
-def test_apps_run_as_nobody_within_their_limits(declare: Declare) -> None:
+def test_apps_run_without_root_within_their_limits(declare: Declare) -> None:
     found = containers(declare(limits={"memory": 64, "cpus": 0.5}))["app1-1"]
     assert found["user"] == "10001:10001"
     assert (found["memory"], found["memorySwap"]) == (64, 64)
     assert found["cpuQuota"] / found["cpuPeriod"] == 0.5
+
+
+def test_an_app_has_limits_of_its_own(declare: Declare) -> None:
+    config = {"limits": {"memory": 64, "cpus": 0.5}, "apps": {"app2": {"limits": {"memory": 96}}}}
+    found = containers(declare(**config))
+    assert {name: found[name].get("memory") for name in ("app1-1", "app2-1", "nginx")} == {
+        "app1-1": 64,
+        "app2-1": 96,
+        "nginx": None,
+    }
+    assert found["app2-1"]["cpuQuota"] / found["app2-1"]["cpuPeriod"] == 0.5
 
 
 def test_everything_is_labelled_with_project_and_stack(declare: Declare) -> None:
@@ -200,11 +209,22 @@ def test_base_images_come_from_config(declare: Declare) -> None:
     assert arguments["nginx"] == {"NGINX_IMAGE": "nginx:1.31"}
 
 
-def test_a_bad_value_is_told_before_anything_is_declared(
+def test_ports_of_the_host_are_checked_before_anything_is_declared(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(pulumi.log, "error", told.append)
+    errors: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", errors.append)
+    with pytest.raises(SystemExit, match="32"):
+        declare(in_use={8080: "container web"})
+    assert "port: 8080 is in use on this host by container web" in errors[0]
+
+
+def test_an_invalid_value_is_refused_before_anything_is_declared(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", errors.append)
     with pytest.raises(SystemExit, match="32"):
         declare(weights={"app1": -3})
-    assert "weights.app1: -3 is not a whole number" in told[0]
+    (error,) = errors
+    assert error.startswith("invalid configuration for stack test:\nweights.app1: -3 is not a")

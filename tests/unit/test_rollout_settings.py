@@ -1,14 +1,15 @@
-"""The config key `rollout`: what it may hold, and every fault with the command that mends it."""
+"""The config key `rollout`: valid values, and the error of each invalid one."""
 
 import json
 
 import pytest
 
+from loadbalancer.config import checks, reference
 from loadbalancer.config import load as loading
-from loadbalancer.config.problems import ConfigError
 from loadbalancer.config.model import RolloutSettings
-from loadbalancer.rollout import choice
-from loadbalancer.rollout.verdict import Rules
+from loadbalancer.config.problems import ConfigError
+from loadbalancer.rollout.analysis import Rules
+from loadbalancer.rollout.plan import confirmed_steps, plan_from_settings
 
 APPS = ("app1", "app2")
 
@@ -24,22 +25,38 @@ def problems(rollout: object) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_as_pulumi_writes_it() -> None:
+def test_values_as_pulumi_writes_them() -> None:
     # What `--path` makes of a number and of true.
     found = load(
         {"to": {"app1": 0, "app2": "100"}, "steps": [5, "10", 100], "compare": True, "confirm": 2}
     )
     assert (found.to, found.steps, found.compare) == ({"app1": 0, "app2": 100}, "5,10,100", True)
-    assert choice.confirmed(found) == {2}
-    assert [float(step.part) for step in choice.chosen(found)] == [0.05, 0.1, 1]
+    assert confirmed_steps(found) == {2}
+    assert [float(step.fraction) for step in plan_from_settings(found)] == [0.05, 0.1, 1]
 
 
-def test_the_defaults_are_those_of_the_readme() -> None:
+def test_the_defaults() -> None:
     for text in ("", "{}"):
         found = load(text)
         assert found.to == {}
-        assert choice.rules(found) == Rules(0.01, 0.5, 100, compare=False)
-        assert [float(step.part) for step in choice.chosen(found)] == [0.05, 0.1, 0.25, 0.5, 1]
+        assert Rules.from_settings(found) == Rules(0.01, 0.5, 100, compare=False)
+        fractions = [float(step.fraction) for step in plan_from_settings(found)]
+        assert fractions == [0.05, 0.1, 0.25, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {},
+        {"steps": "50,100"},
+        {"linear": "30%/1s"},
+        {"linear": "0.1%/1s"},
+        {"canary": "5%/1s"},
+        {"atOnce": True},
+    ],
+)
+def test_steps_are_counted_as_the_plan_has_them(plan: dict[str, object]) -> None:
+    assert checks.step_count(load(plan)) == len(plan_from_settings(load(plan)))
 
 
 def test_all_faults_at_once() -> None:
@@ -51,11 +68,12 @@ def test_all_faults_at_once() -> None:
         "Set it: pulumi config set --path rollout.to.app1 1",
         "rollout.steps: 5,3 does not end with 100. "
         "Set it: pulumi config set --path rollout.steps 5,10,25,50,100",
-        "rollout.stepTime: 0 is no time at all. "
+        "rollout.stepTime: 0 is not a duration above 0. "
         "Set it: pulumi config set --path rollout.stepTime 30s",
         "rollout.maxErrorRate: 200% is not a percentage such as 5%. "
         "Set it: pulumi config set --path rollout.maxErrorRate 1%",
-        "rollout.pause: 1 is not a key that exists. "
+        "rollout.pause: 1 is set, but there is no such key "
+        f"(keys: {', '.join(reference.names('rollout'))}). "
         "Remove it: pulumi config rm --path rollout.pause",
     ]
 
@@ -80,7 +98,7 @@ def test_all_faults_at_once() -> None:
         ),
         (
             {"steps": "50,100", "atOnce": True},
-            "rollout.atOnce: true is a second plan, beside steps. "
+            "rollout.atOnce: true is a second plan, besides steps. "
             "Remove it: pulumi config rm --path rollout.atOnce",
         ),
         (
@@ -100,5 +118,5 @@ def test_all_faults_at_once() -> None:
         ),
     ],
 )
-def test_a_fault_and_what_mends_it(rollout: object, expected: str) -> None:
+def test_a_fault_names_the_key_the_value_and_the_command(rollout: object, expected: str) -> None:
     assert problems(rollout) == [expected]
