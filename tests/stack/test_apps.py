@@ -28,7 +28,7 @@ def test_five_apps_each_get_their_share(own_stack: Deployment) -> None:
 
 
 def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
-    own_stack.set("replicas.app2", 3)
+    own_stack.set("apps.app2.replicas", 3)
     own_stack.up()
     nginx = own_stack.nginx()
     assert len(LiveRoute(nginx).workers()) >= 2

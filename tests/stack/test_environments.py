@@ -9,7 +9,7 @@ from tests.stack.deployment import Deployment
 
 def test_port_0_takes_a_free_port_and_keeps_it(own_stack: Deployment) -> None:
     own_stack.set("port", 0)
-    own_stack.set("directPorts", "app1=0")
+    own_stack.set("apps.app1.directPort", 0)
     own_stack.up()
     url, direct = own_stack.url, own_stack.output("directUrls")["app1"]
     assert own_stack.shares(10) == {"app1": 6, "app2": 4}

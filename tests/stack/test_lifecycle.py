@@ -28,7 +28,7 @@ def test_destroy_leaves_nothing_and_up_works_again(own_stack: Deployment) -> Non
 def test_direct_ports_lead_past_nginx(own_stack: Deployment) -> None:
 
     one, two = free_ports(2)
-    own_stack.set("directPorts", f"app1={one},app2={two}")
+    own_stack.set_all({"apps.app1.directPort": one, "apps.app2.directPort": two})
     own_stack.up()
     urls = own_stack.output("directUrls")
     assert urls == {"app1": f"http://127.0.0.1:{one}", "app2": f"http://127.0.0.1:{two}"}

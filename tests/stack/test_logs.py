@@ -162,14 +162,14 @@ def test_following_is_in_order_and_goes_with_containers_that_come_and_go(
     during = [f"during-{number}" for number in range(20)]
     with running(stack, "logs", "--follow") as log:
         wait_for_both_lines(log, ["before"])
-        stack.set("replicas", "app1=2,app2=1")
+        stack.set("apps.app1.replicas", 2)
         stack.up()
         newcomer = stack.output("containers")["apps"]["app1"][1].partition("-app1-")[2]
         for id_ in during:
             ask(stack, id_=id_)
         # Before the newcomer goes, whose log nobody can read after that.
         wait_for_both_lines(log, during)
-        stack.set("replicas", "app1=1,app2=1")
+        stack.set("apps.app1.replicas", 1)
         stack.up()
         ask(stack, id_="after")
         wait_for_both_lines(log, ["after"])

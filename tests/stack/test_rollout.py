@@ -43,7 +43,7 @@ def module_stack(
     """A stack whose app2 fails on demand."""
     with Deployment.temporary(tmp_path_factory.mktemp("rolling"), base_images) as deployment:
         change(deployment, "app2", FAULTS)
-        deployment.set("directPorts.app2", free_ports(1)[0])
+        deployment.set("apps.app2.directPort", free_ports(1)[0])
         deployment.set_weights(**BEFORE)
         deployment.up()
         yield deployment

@@ -131,7 +131,7 @@ def test_what_a_hand_changed_is_shown_and_mended(
 ) -> None:
     stack, client = own_stack, engine.connect()
     stack.set("drain", 1)
-    stack.set("replicas", "app1=4,app2=2")
+    stack.set_all({"apps.app1.replicas": 4, "apps.app2.replicas": 2})
     stack.up()
     assert differences(stack) == {}
     state, before = stack.checkpoint(), stack.ids()

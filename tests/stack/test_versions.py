@@ -140,7 +140,7 @@ def test_back_to_the_old_code_after_a_broken_version(running: Deployment) -> Non
 
 def test_an_app_with_a_port_of_its_own_is_replaced_alone(own_stack: Deployment) -> None:
     one, two = free_ports(2)
-    own_stack.set("directPorts", f"app1={one},app2={two}")
+    own_stack.set_all({"apps.app1.directPort": one, "apps.app2.directPort": two})
     own_stack.up()
     for app in ("app1", "app2"):
         change(own_stack, app, "\nVERSION = 2\n")
