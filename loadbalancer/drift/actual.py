@@ -9,7 +9,6 @@ from loadbalancer.engine import Client, ImageNotFound, NotFound, container
 from loadbalancer.engine.container import Container
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
-from loadbalancer.nginx.process import NginxProcess
 from loadbalancer.state.deployment import Desired
 
 
@@ -69,9 +68,8 @@ def _served(client: Client, desired: Desired) -> tuple[str | None, Mapping[str, 
         return None, None
     try:
         nginx = client.containers.get(served.container)
-        # A command in the container takes most of the time of `status`, so it is run only once.
-        if not NginxProcess(nginx).is_current():
-            return "", {}
-        return LiveRoute(nginx).text(), LiveFiles(nginx).digests()
+        # A command in the container takes most of the time of `status`, so nginx is asked once.
+        route = LiveRoute(nginx).loaded()
+        return ("", {}) if route is None else (route, LiveFiles(nginx).digests())
     except NotFound:
         return None, None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from loadbalancer.content import digest
 from loadbalancer.engine import exec
-from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, NginxError, NginxProcess
+from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, ROUTE_FOLDER, NginxError, NginxProcess
 
 _ROOT = "0"
 """Owner of the folder; nginx itself may only read it."""
@@ -31,7 +31,8 @@ class LiveFiles(NginxProcess):
 
     def in_force(self) -> dict[str, str]:
         """Compute the digests of the files that nginx serves by; none if it has not loaded them."""
-        return self.digests() if self.is_current() else {}
+        folder = exec.read_folder(self._container, ROUTE_FOLDER)
+        return self.digests() if self._has_loaded(folder) else {}
 
     def apply(self, files: Mapping[str, bytes]) -> None:
         """Make nginx serve by these files; returns when all its workers do.

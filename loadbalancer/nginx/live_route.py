@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from loadbalancer.engine import exec
@@ -27,11 +28,16 @@ class LiveRoute(NginxProcess):
 
     def text(self) -> str:
         """Read the text in nginx's container; empty if there is none."""
-        return exec.read_folder(self._container, ROUTE_FOLDER).get(_ROUTE, b"").decode()
+        return _text(exec.read_folder(self._container, ROUTE_FOLDER))
+
+    def loaded(self) -> str | None:
+        """Read the route that nginx serves by; None if it has not loaded what is in its folders."""
+        folder = exec.read_folder(self._container, ROUTE_FOLDER)
+        return _text(folder) if self._has_loaded(folder) else None
 
     def in_force(self) -> str:
-        """Read the route that nginx serves by; empty if nginx has not loaded the text there."""
-        return self.text() if self.is_current() else ""
+        """Read the route that nginx serves by; empty if it has not loaded the text there."""
+        return self.loaded() or ""
 
     def serves(self) -> bool:
         """Tell whether the route has any server that gets requests."""
@@ -93,6 +99,10 @@ class LiveRoute(NginxProcess):
     def _problem(self, url: str) -> object:
         code, output = self._fetch(url)
         return output if code else None
+
+
+def _text(folder: Mapping[str, bytes]) -> str:
+    return folder.get(_ROUTE, b"").decode()
 
 
 def _files(route: str) -> dict[str, str]:

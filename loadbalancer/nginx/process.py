@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from loadbalancer.engine import APIError, Handle, exec
@@ -41,17 +42,20 @@ class NginxProcess:
         titles = self._processes()
         return [pid for pid, title in titles.items() if "shutting down" not in title]
 
-    def is_current(self) -> bool:
+    def _has_loaded(self, route_folder: Mapping[str, bytes]) -> bool:
         """Tell whether nginx serves by the files in its folders.
 
         It does not when an update was killed after it had written them and before nginx reloaded.
         An nginx that does not run reads them when it starts.
+
+        Args:
+            route_folder: the files in ROUTE_FOLDER.
         """
         try:
             code, served = self._fetch(_GENERATION_URL)
         except APIError:
             return True
-        written = exec.read_folder(self._container, ROUTE_FOLDER).get(_GENERATION, b"").decode()
+        written = route_folder.get(_GENERATION, b"").decode()
         return bool(code) or _generation(served) == written
 
     def _wait_until_healthy(self) -> None:
