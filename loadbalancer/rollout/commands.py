@@ -5,8 +5,8 @@ For the command line:
     rollouts = Rollouts(Project.find(folder), stack, display.rollout.Terminal(machine=as_json))
     ending = rollouts.start({"to": "app1=0,app2=100", "max_p99": "300ms", "compare": True})
     ending = rollouts.resume() / .pause() / .promote(full=True) / .abort(keep=True) / .status()
+    ending = rollouts.rollback(number)
     updates = history(project, stack)              # for display.history.show or as_objects
-    ending = rollback(project, stack, terminal, number)
 
 The values of `start` are those of `options.all_options()`, by their `field`. Every command returns
 an Ending, which is the exit code. It raises UsageError (exit code 2), RolloutHalted (4), and
@@ -18,7 +18,8 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from loadbalancer.rollout.control import Control, Operator, Request, this_process
 from loadbalancer.rollout.errors import (
@@ -29,11 +30,12 @@ from loadbalancer.rollout.errors import (
     UpdateError,
 )
 from loadbalancer.rollout.status import RolloutStatus, State, fix
+from loadbalancer.state import message
 from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, SecretValueError
 from loadbalancer.state.history import History, Update, foreign
 from loadbalancer.state.message import format_weights
 from loadbalancer.state.project import Project
-from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
+from loadbalancer.state.pulumi import StackNotFoundError
 
 if TYPE_CHECKING:
     from loadbalancer.config.model import Settings
@@ -142,12 +144,15 @@ class Rollouts:
         text = ConfigFile(self._project, self._stack).record()
         running = self._control.is_running()
         if self._terminal.machine:
-            print(json.dumps(None if text is None else {**_object(text), "running": running}))
+            if text is not None:
+                _status(text)  # checks it
+                text = json.dumps({**json.loads(text), "running": running})
+            print(text or "null")
         elif text is not None:
             self._terminal.say(_status(text).report(self._stack, running=running))
         else:
             self._terminal.say(f"No rollout of {self._stack} is in progress.")
-            for last in _history(self._project, self._stack).from_files()[-1:]:
+            for last in History(self._project, self._stack).from_files()[-1:]:
                 self._terminal.say(f"The last update: {last.message.text}")
         return Ending.REACHED
 
@@ -267,52 +272,45 @@ class Rollouts:
             yield
 
     def rollback(self, number: int | None = None) -> Ending:
-        """See the function `rollback`."""
+        """Return to the weights of an earlier update at once, by default the last stable other one.
+
+        Raises:
+            UsageError: when there is no such update.
+            RolloutError: when a rollout is in progress, or the update fails.
+        """
         from loadbalancer.config import apps  # noqa: PLC0415
-        from loadbalancer.rollout.rollback import roll_back_to  # noqa: PLC0415
+        from loadbalancer.rollout import rollback  # noqa: PLC0415
 
         with self._locked():
             status = self._unfinished()
             if status is not None:
                 raise RolloutError(f"{status.interrupted()}. {fix(self._stack)}")
             environment = self._environment()
+            present, updates = _settings(environment.file).weights, environment.history.all()
             folders = apps.find(self._project.folder / "apps")
-            _settings(environment.file)
+            weights, reason = rollback.prepare(updates, number, present, folders, self._stack)
             # Ctrl-C in between would leave the config ahead of the stack.
             with self._operator.handling_signals():
-                self._terminal.say(roll_back_to(environment, self._stack, folders, number))
+                environment.set_weights(weights)
+                try:
+                    environment.up(message.write(replace(reason, by=environment.user)))
+                except UpdateError as error:
+                    again = f"Run it again: ./lb up --stack {self._stack}"
+                    raise RolloutError(f"the update failed: {error}. {again}") from error
+            self._terminal.say(reason.text)
         return Ending.REACHED
 
 
 def history(project: Project, stack: str) -> list[Update]:
     """List the updates of a stack, the oldest first; raises PulumiError."""
     _check_exists(project, stack)
-    return _history(project, stack).all()
-
-
-def rollback(
-    project: Project, stack: str, terminal: "Terminal", number: int | None = None
-) -> Ending:
-    """Return to the weights of an earlier update at once, by default the last stable other one.
-
-    Raises:
-        UsageError: when there is no such update.
-        RolloutError: when a rollout is in progress, or the update fails.
-    """
-    return Rollouts(project, stack, terminal).rollback(number)
+    return History(project, stack).all()
 
 
 def _check_exists(project: Project, stack: str) -> None:
     """Look for the stack in a file backend, which takes no process."""
-    if project.file_backend is None:
-        return
-    folder = project.file_backend / "stacks" / project.name
-    if not list(folder.glob(f"{stack.rpartition('/')[2]}.json*")):
+    if project.file_backend and stack.rpartition("/")[2] not in project.stacks():
         raise StackNotFoundError(f"no stack named {stack!r} found")
-
-
-def _history(project: Project, stack: str) -> History:
-    return History(project, stack, Pulumi(project.folder))
 
 
 def _settings(file: ConfigFile) -> "Settings":
@@ -328,9 +326,3 @@ def _status(text: str) -> RolloutStatus:
         return RolloutStatus.parse(text)
     except ValueError as error:
         raise RolloutError(f"{error}. Remove it: pulumi config rm {RECORD_KEY}") from error
-
-
-def _object(text: str) -> dict[str, Any]:
-    _status(text)
-    found: dict[str, Any] = json.loads(text)
-    return found

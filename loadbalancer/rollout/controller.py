@@ -1,6 +1,6 @@
 """The rollout itself: step by step to the target, or back to the weights before it."""
 
-from collections.abc import Mapping
+from functools import partial
 
 from loadbalancer.config.units import parse_duration
 from loadbalancer.metrics.reading import Reading
@@ -91,6 +91,7 @@ class _Rollout:
         self._environment = environment
         self._progress = progress
         self._confirmed = confirmed_steps(progress.settings)
+        self._check_unchanged = partial(check_unchanged, environment, progress)
 
     def run(self, *, resumed: bool) -> Ending:
         try:
@@ -159,17 +160,17 @@ class _Rollout:
             now = environment.now()
             paused = progress.state is State.PAUSED
             spent, last = spent + (0.0 if paused else now - last), now
-            progress.figures = f"step {progress.step + 1} passed: {watcher.figures}"
             if following is not None:
-                progress.figures = f"step {progress.step + 1} was promoted: {watcher.figures}"
+                how = "was promoted"
                 break
             if not paused and spent >= step.seconds and watcher.passed:
-                following = progress.step + 1
+                how, following = "passed", progress.step + 1
                 break
             if spent >= deadline:
                 title = progress.title(progress.step)
                 raise RollbackTriggered(f"{title} has not passed: {watcher.trouble}")
             environment.sleep(min(POLL, interval))
+        progress.figures = f"step {progress.step + 1} {how}: {watcher.figures}"
         self._emit("passed", progress.figures)
         self._hook("after", progress.step)
         return following
@@ -233,12 +234,12 @@ class _Rollout:
     def _hook(self, when: str, step: int) -> None:
         progress = self._progress
         command = progress.settings.hook
-        if not command:
-            return
-        code = self._environment.hook(command, progress.hook_environment(when, step))
-        if code:
-            raise RollbackTriggered(f"the hook {when} {progress.title(step)} exited with {code}")
-        self._emit("hook", f"the hook {when} {progress.title(step)} exited with 0")
+        if command:
+            code = self._environment.hook(command, progress.hook_environment(when, step))
+            text = f"the hook {when} {progress.title(step)} exited with {code}"
+            if code:
+                raise RollbackTriggered(text)
+            self._emit("hook", text)
 
     def _close(self) -> None:
         """Record in the history that the target was reached."""
@@ -291,20 +292,14 @@ class _Rollout:
 
     def _up(self, text: str, kind: Kind) -> None:
         environment, progress = self._environment, self._progress
-        undoes = None
-        if kind is Kind.ROLLED_BACK:
-            done = environment.updates(progress.updates)
-            undoes = (done[0].number, done[-1].number) if done else None
+        done = environment.updates(progress.updates) if kind is Kind.ROLLED_BACK else []
+        undoes = (done[0].number, done[-1].number) if done else None
         environment.up(message.write(Message(text, kind, progress.id, environment.user, undoes)))
-
-    def _check_unchanged(self) -> None:
-        check_unchanged(self._environment, self._progress)
 
     def _emit(self, kind: str, text: str) -> None:
         progress = self._progress
-        weights: Mapping[str, int] = dict(progress.weights)
-        event = Event(kind, self._environment.now(), text, progress.step + 1, weights)
-        self._environment.emit(event)
+        now, weights = self._environment.now(), dict(progress.weights)
+        self._environment.emit(Event(kind, now, text, progress.step + 1, weights))
 
 
 def _sentence(text: str) -> str:

@@ -2,44 +2,37 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from loadbalancer.rollout.errors import RolloutError, UpdateError, UsageError
-from loadbalancer.rollout.stack_environment import StackEnvironment
-from loadbalancer.state import message
+from loadbalancer.rollout.errors import RolloutError, UsageError
 from loadbalancer.state.history import Update, last_stable
 from loadbalancer.state.message import Kind, Message, format_weights
 
 
-def roll_back_to(
-    environment: StackEnvironment, stack: str, folders: Collection[str], number: int | None
-) -> str:
-    """Set the weights of an earlier update and run `pulumi up`.
+def prepare(
+    updates: Sequence[Update],
+    number: int | None,
+    present: Mapping[str, int],
+    folders: Collection[str],
+    stack: str,
+) -> tuple[dict[str, int], Message]:
+    """Find the weights of a rollback, and write the message of its update.
 
     Args:
-        environment: the stack's.
-        stack: its name.
+        updates: the stack's history, the oldest first.
+        number: the update to return to; by default the last stable one with other shares.
+        present: weights in the config.
         folders: apps that have a folder.
-        number: the update; by default the last stable one with other shares.
-
-    Returns:
-        What was done, as a sentence.
+        stack: the stack's name.
 
     Raises:
         UsageError: when there is no such update.
-        RolloutError: when its weights cannot be used, or the update fails.
+        RolloutError: when its weights cannot be used.
     """
-    settings, updates = environment.file.settings(), environment.history.all()
-    found = find(updates, number, settings.weights, stack)
-    weights = weights_of(found, settings.weights, folders)
+    found = find(updates, number, present, stack)
+    weights = weights_of(found, present, folders)
     text = f"Rolled back to update {found.number}: {format_weights(weights)}, "
-    text += f"from {format_weights(settings.weights)}."
+    text += f"from {format_weights(present)}."
     undoes = (found.number + 1, updates[-1].number) if found is not updates[-1] else None
-    environment.set_weights(weights)
-    try:
-        environment.up(message.write(Message(text, Kind.ROLLED_BACK, "", environment.user, undoes)))
-    except UpdateError as error:
-        again = f"Run it again: ./lb up --stack {stack}"
-        raise RolloutError(f"the update failed: {error}. {again}") from error
-    return text
+    return weights, Message(text, Kind.ROLLED_BACK, undoes=undoes)
 
 
 def find(

@@ -61,7 +61,7 @@ class StackEnvironment:
         self._show = show
         self._pulumi = Pulumi(project.folder)
         self.file = ConfigFile(project, stack)
-        self.history = History(project, stack, self._pulumi)
+        self.history = History(project, stack)
         self.outputs: Mapping[str, Any] = deployment.outputs(project, stack)
         holder = this_process()
         self.user = f"{holder.user}@{holder.host}"

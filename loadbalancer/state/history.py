@@ -54,10 +54,10 @@ class Update:
 class History:
     """The history of one stack: read from the files of a file backend, else from `pulumi`."""
 
-    def __init__(self, project: Project, stack: str, pulumi: Pulumi) -> None:
+    def __init__(self, project: Project, stack: str, pulumi: Pulumi | None = None) -> None:
         self._project = project
         self._stack = stack
-        self._pulumi = pulumi
+        self._pulumi = pulumi or Pulumi(project.folder)
         self._entries: dict[str, Mapping[str, Any]] = {}
 
     @property

@@ -5,6 +5,7 @@ import pytest
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import options, rollback
 from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.state.message import Kind
 from tests.rollout import FakeEnvironment, FakeStack, Killed, run, start
 
 BEFORE = {"app1": 100, "app2": 0}
@@ -117,3 +118,16 @@ def test_the_weights_of_a_rollback_for_the_apps_that_exist() -> None:
     assert rollback.weights_of(first, present, ["app1", "app3"]) == {"app1": 100, "app3": 0}
     with pytest.raises(RolloutError, match="needs app1, which has no folder apps/app1"):
         rollback.weights_of(first, present, ["app2", "app3"])
+
+
+def test_the_message_of_a_rollback_names_what_it_undoes() -> None:
+    stack = FakeStack()
+    stack.weights = {"app1": 3, "app2": 1}
+    stack.up("Other weights")
+    weights, message = rollback.prepare(stack.updates(), None, stack.weights, FOLDERS, "dev")
+    assert weights == BEFORE
+    assert message.text == "Rolled back to update 1: app1=100,app2=0, from app1=3,app2=1."
+    assert (message.kind, message.rollout, message.undoes) == (Kind.ROLLED_BACK, "", (2, 2))
+    # The last update undoes nothing.
+    _, message = rollback.prepare(stack.updates(), 2, BEFORE, FOLDERS, "dev")
+    assert message.undoes is None
