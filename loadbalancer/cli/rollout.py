@@ -90,7 +90,7 @@ def status(stack: Stack = None, as_json: Json = False) -> None:
 
 @register(group, "pause", "./lb rollout pause")
 def pause(stack: Stack = None) -> None:
-    """Pause the rollout that is running in another terminal."""
+    """Pause the running rollout at its step."""
     raise typer.Exit(_rollouts(stack).pause())
 
 
@@ -105,7 +105,7 @@ def promote(
     stack: Stack = None,
     full: Annotated[bool, typer.Option("--full", help="Go to the last step.")] = False,
 ) -> None:
-    """Have the running rollout go to its next step now."""
+    """Go to the next step of the rollout now."""
     raise typer.Exit(_rollouts(stack).promote(full=full))
 
 
