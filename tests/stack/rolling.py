@@ -1,4 +1,4 @@
-"""A rollout at work on a real stack, and an app that can be made to fail while it runs."""
+"""A running rollout of a real stack, and an app that can be made to fail meanwhile."""
 
 import json
 import signal
@@ -13,8 +13,10 @@ from typing import Any
 import requests
 
 from loadbalancer.engine.wait import Wait
+from loadbalancer.state.config_file import RECORD_KEY
 from tests.stack import counters
-from tests.stack.deployment import Deployment
+from tests.stack.deployment import Deployment, free_ports
+from tests.stack.editing import change
 
 FAULTS = """
 
@@ -38,32 +40,66 @@ def misbehave():
     if fault["every"] and next(asked) % fault["every"] == 0:
         return "broken", 500
 """
-"""Code that answers every so manieth request with 500, or slowly, as it was told last."""
+"""Code of an app that answers every nth request with 500, or all slowly, as last requested."""
 
 LONGEST = 500
-"""Seconds that a verb may take: some start Pulumi a dozen times, on a machine with other work."""
+"""Seconds that a verb may take: some start Pulumi a dozen times, on a busy machine."""
 
 PATIENCE = Wait(timeout=LONGEST, interval=0.05)
-HOWEVER_SLOW = ("--max-p99", "60s")
-"""Lets no rollout go back because the machine is slow: no p99 that is measured lies above it."""
-QUICK = ("--step-time", "2s", "--interval", "1s", "--min-samples", "20", *HOWEVER_SLOW)
+ANY_P99 = ("--max-p99", "60s")
+"""Keeps a rollout from rolling back because the machine is slow."""
+QUICK = ("--step-time", "2s", "--interval", "1s", "--min-samples", "20", *ANY_P99)
+
+
+def bring_up(stack: Deployment, **weights: int) -> None:
+    """Bring a stack up whose app2 can be made to fail."""
+    change(stack, "app2", FAULTS)
+    stack.set("apps.app2.directPort", free_ports(1)[0])
+    stack.set_weights(**weights)
+    stack.up()
 
 
 def fail(stack: Deployment, *, every: int = 0, sleep: float = 0.0) -> None:
-    """Tell app2 how to fail from now on."""
+    """Make app2 fail every nth request, or answer slowly, from now on."""
     url = f"{stack.output('directUrls')['app2']}/fault"
     answer = requests.get(url, params={"every": every, "sleep": sleep}, timeout=60)
     assert answer.text == "noted"
 
 
+def weights(stack: Deployment) -> dict[str, int]:
+    """Return the weights in the config."""
+    return dict(stack.get("weights"))
+
+
+def has_record(stack: Deployment) -> bool:
+    """Tell whether the config has the record of a rollout."""
+    return RECORD_KEY in stack.config()
+
+
+def history(stack: Deployment) -> list[dict[str, Any]]:
+    """Return the updates, as `./lb history --json` prints them."""
+    code, out = run(stack, "history", "--json")
+    assert code == 0, out
+    return list(json.loads(out))
+
+
+def has_rolled_back(stack: Deployment, before: dict[str, int], *why: str) -> None:
+    """Check that the weights before are in the config and in nginx, and that history says why."""
+    assert weights(stack) == in_force(stack) == before
+    assert not has_record(stack)
+    last = history(stack)[-1]
+    assert (last["what"], last["weights"]) == ("rollout: rolled back", before)
+    assert all(word in str(last["why"]) for word in why), last
+
+
 def in_force(stack: Deployment) -> dict[str, int | None]:
-    """Weights that nginx says it has."""
+    """Return the weights that nginx serves by."""
     apps = counters.read(stack).apps
     return {app: one.weight for app, one in apps.items() if one.weight is not None}
 
 
 def answered(stack: Deployment) -> dict[str, int]:
-    """How many requests nginx has counted for each app so far."""
+    """Count the requests of each app so far, by nginx's counters."""
     apps = counters.read(stack).apps
     return {app: sum(one.requests.values()) for app, one in apps.items()}
 
@@ -72,14 +108,14 @@ PROGRAM = ("-m", "loadbalancer")
 
 
 def command(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> list[str]:
-    """Write a command line of a verb of a rollout; the program is given as Python takes it."""
+    """Return the command line of a verb; `program` is what Python runs."""
     return [sys.executable, *program, *words, "--stack", stack.name]
 
 
 def run(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> tuple[int, str]:
     """Run a verb to its end, without a terminal; returns its exit code and what it printed.
 
-    Its errors follow the rest, so that they can stand in the middle of no line.
+    What it printed to stderr comes last.
     """
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     process = stack.process(*command(stack, *words, program=program), **options)
@@ -93,20 +129,20 @@ def run(stack: Deployment, *words: str, program: Sequence[str] = PROGRAM) -> tup
 
 @dataclass
 class Rolling:
-    """A rollout at work: what it has told so far, and its exit code once it has ended."""
+    """A running rollout: its events so far, and its exit code once it has ended."""
 
     process: "subprocess.Popen[str]"
     events: list[dict[str, Any]] = field(default_factory=list)
     rest: list[str] = field(default_factory=list)
     reader: threading.Thread = field(init=False)
-    """Takes what it tells; ends after it, when everything is taken."""
+    """Reads the events; ends after the process, when all are read."""
 
     def __post_init__(self) -> None:
-        """Begin to take what it tells."""
-        self.reader = threading.Thread(target=self._take)
+        """Start to read events."""
+        self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
-    def _take(self) -> None:
+    def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
             if line.startswith("{"):
@@ -115,7 +151,7 @@ class Rolling:
                 self.rest.append(line)
 
     def wait_for(self, kind: str, step: int = 0) -> dict[str, Any]:
-        """Wait until something happened, at a step if one is given."""
+        """Wait for an event of a kind, at a step if one is given; returns it."""
 
         def found() -> list[dict[str, Any]]:
             return [
@@ -133,20 +169,20 @@ class Rolling:
         return found()[-1]
 
     def end(self) -> int:
-        """Wait for the end, and for the last that it told; returns the exit code."""
+        """Wait for the end, and for the last event; returns the exit code."""
         code = self.process.wait(timeout=LONGEST)
         self.reader.join()
         return code
 
     def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """Kill it, as `kill -9` does."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
 
 @contextmanager
 def rolling(stack: Deployment, *words: str) -> Iterator[Rolling]:
-    """Begin a rollout, or go on with one; it is killed if it still runs when the block ends."""
+    """Start a rollout, or resume one; it is killed if it still runs when the block ends."""
     process = stack.process(
         *command(stack, "rollout", *words, "--json"),
         stdin=subprocess.DEVNULL,

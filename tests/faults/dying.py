@@ -1,10 +1,10 @@
-"""The command line in a process that ends as by `kill -9`, at the first boundary not yet seen.
+"""The command line in a process that is killed at the first boundary that is not in a file yet.
 
-    python dying.py SEEN rollout ...
+    python dying.py SEEN rollout start ...
 
-A boundary is the end of something that the rollout did to the world outside itself. SEEN is a file
-with a line for each boundary at which a process has died: with the same file, the next process
-dies at the next one, until none is left.
+A boundary is the end of one effect of the rollout on the stack. SEEN is a file with one line for
+each boundary at which a process was killed: with the same file, the next process is killed at the
+next boundary, until none is left.
 """
 
 import os
@@ -17,19 +17,19 @@ from typing import Any
 sys.path.insert(0, str(Path.cwd()))
 
 from loadbalancer import cli
-from loadbalancer.rollout.realworld import RealWorld
+from loadbalancer.rollout.stack_environment import StackEnvironment
 
 SEEN = Path(sys.argv.pop(1))
 EFFECTS = ("save", "reroute", "up", "hook", "forget")
 
 
-def dying(effect: str) -> Callable[..., Any]:
-    """Make a method of the world one after which the process is no more, if it had not been."""
-    real = getattr(RealWorld, effect)
+def killed_after(effect: str) -> Callable[..., Any]:
+    """Wrap a method of the environment, so that the process is killed after a new boundary."""
+    original = getattr(StackEnvironment, effect)
 
-    def method(self: RealWorld, *arguments: Any) -> Any:
+    def method(self: StackEnvironment, *arguments: Any) -> Any:
         record = self.record()
-        done = real(self, *arguments)
+        result = original(self, *arguments)
         record = self.record() or record
         assert record
         when = arguments[1]["ROLLOUT_WHEN"] + " " if effect == "hook" else ""
@@ -38,12 +38,12 @@ def dying(effect: str) -> Callable[..., Any]:
         if boundary not in seen:
             SEEN.write_text("\n".join([*seen, boundary]))
             os.kill(os.getpid(), signal.SIGKILL)
-        return done
+        return result
 
     return method
 
 
 if __name__ == "__main__":
     for effect in EFFECTS:
-        setattr(RealWorld, effect, dying(effect))
+        setattr(StackEnvironment, effect, killed_after(effect))
     sys.exit(cli.main(sys.argv[1:]))
