@@ -19,7 +19,7 @@ CHECKED := apps loadbalancer toolchain benchmarks tests __main__.py
 # Stacks of one module stay on one worker; pages run apart from them, because a browser drops its
 # connections whenever the host gets or loses a network.
 PYTEST = $(WITH_ENV) $(VENV)/python -m pytest -n 2 --dist loadgroup
-export TEST_TIMES := $(CURDIR)/.pytest_cache/times
+export TEST_TIMES ?= $(CURDIR)/.pytest_cache/times
 TIMED := $(PYTHON) tests/timing.py run
 
 .PHONY: help

@@ -8,12 +8,14 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from loadbalancer import engine
 from loadbalancer.names import STACK
 
 RUN = "LOADBALANCER_TEST_RUN"
@@ -62,15 +64,19 @@ def remove(client: DockerClient, stack: str) -> None:
             continue  # it went with another, or its own removal was under way
 
 
-def remove_run(client: DockerClient) -> list[str]:
-    """Remove what stacks of this run have left, as a run does that is killed; returns their names.
+def remove_run() -> list[str]:
+    """Remove what stacks of this run have left; returns their names.
 
-    Each stack removes itself at its end; this is for ends that no fixture sees.
+    Each stack removes itself at its end; this is for a worker that ended before that. Without an
+    engine there is nothing to remove.
     """
-    stacks = sorted({name for name in _stacks(client) if name.startswith(_prefix())})
-    for stack in stacks:
-        remove(client, stack)
-    return stacks
+    with suppress(engine.EngineError):
+        client = engine.connect()
+        stacks = sorted({name for name in _stacks(client) if name.startswith(_prefix())})
+        for stack in stacks:
+            remove(client, stack)
+        return stacks
+    return []
 
 
 def _labelled(client: DockerClient, stack: str) -> Iterator[tuple[str, Any]]:
