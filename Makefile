@@ -11,8 +11,10 @@ STACK_OPTION = $(if $(STACK),--stack $(STACK))
 
 # Plain `pulumi` as the user has it, else with the backend and the passphrase of this folder.
 WITH_ENV = exports="$$($(LB) env)" && eval "$$exports" &&
-# Go as the programs are built with it, so that its cache serves both.
-WITH_GO = cd toolchain && export PATH="$$PATH:$$PWD/build/go/bin" CGO_ENABLED=0 \
+# Go as the programs are built with it, so that its cache serves both; toolchain/golang.py puts it
+# into this user's cache where there is none on PATH.
+GO_BIN = $${XDG_CACHE_HOME:-$$HOME/.cache}/loadbalancer/go/bin
+WITH_GO = cd toolchain && export PATH="$$PATH:$(GO_BIN)" CGO_ENABLED=0 \
 	GOFLAGS="-mod=readonly -trimpath -buildvcs=false" &&
 CHECKED := apps loadbalancer toolchain benchmarks tests __main__.py
 

@@ -1,8 +1,9 @@
-"""`python3 -m toolchain`: make sure of everything that the stack needs on this machine.
+"""`python3 -m toolchain`: install everything that the stack needs and this machine lacks.
 
-python3 -m toolchain [--dev]       what `make up` needs; --dev adds what the tests need
+python3 -m toolchain [--dev]       what `./lb up` needs; --dev adds what the tests need
 python3 -m toolchain env           print shell exports that make plain `pulumi` work
 python3 -m toolchain config STACK  write the names of base images made here into a stack's config
+python3 -m toolchain tested        exit with 0 if this content has passed its tests; --record it
 """
 
 from __future__ import annotations
@@ -17,6 +18,6 @@ if sys.version_info < OLDEST:
         "make PYTHON=python3.11".format(*sys.version_info[:2])
     )
 
-from toolchain.cli import main  # noqa: E402 - only a Python that is new enough can read it
+from toolchain.cli import main  # noqa: E402 - an older Python cannot import it
 
 sys.exit(main(sys.argv[1:]))

@@ -1,29 +1,34 @@
-"""The base images: the official ones, else equivalents made from Debian packages."""
+"""The base images: the official ones, else equivalents made from Debian packages.
+
+Needs the Docker SDK, so it can be imported only after `virtualenv.activate`.
+"""
 
 from __future__ import annotations
 
 import platform
 import tarfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import certificates, debootstrap
-from toolchain.dockerapi import Engine, EngineError
-from toolchain.recipes import NGINX, PYTHON, RECIPES, SUITE, Recipe, digest
+from docker import DockerClient
+from docker.errors import ImageNotFound
+
+from toolchain import certificates, debootstrap, engine
+from toolchain.engine import EngineError
+from toolchain.recipes import SUITE, Recipe, digest
 from toolchain.steps import Outcome, Report, ToolchainError
 
-__all__ = ["NGINX", "PYTHON", "RECIPES", "Image", "ensure", "look"]
-
-PULL_SILENCE = 10.0
-"""Seconds without a word from the registry after which it counts as out of reach."""
-BUILD_SILENCE = 300.0
-"""Seconds without a word from the engine after which a build counts as stuck."""
+PULL_TIMEOUT = 10.0
+"""Seconds without progress after which the registry counts as out of reach."""
+BUILD_TIMEOUT = 300.0
+"""Seconds without progress after which a build counts as stuck."""
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
 class Image:
-    """A base image that is in the engine."""
+    """A base image that the engine has."""
 
     recipe: Recipe
     name: str
@@ -35,42 +40,58 @@ class Image:
 
 
 def own_name(recipe: Recipe) -> str:
-    """Return the name of the equivalent that today's recipe makes on this host."""
+    """Return the name of the equivalent that the recipe makes on this host."""
     return recipe.own_name(digest(recipe, certificates.of_host()))
 
 
-def look(engine: Engine, recipe: Recipe) -> Image | None:
+def look(client: DockerClient, recipe: Recipe) -> Image | None:
     """Return the image to use if the engine has it: the official one before an equivalent."""
     for name in (recipe.official, own_name(recipe)):
-        if engine.image(name) is not None:
-            return Image(recipe, name)
+        try:
+            client.images.get(name)
+        except ImageNotFound:
+            continue
+        return Image(recipe, name)
     return None
 
 
-def ensure(engine: Engine, recipe: Recipe, work: Path, report: Report) -> Outcome:
-    """Make sure of one base image; `work` is a folder for what is only needed meanwhile.
+def ensure(recipe: Recipe, work: Path, report: Report) -> Outcome:
+    """Make sure of one base image; `work` is a folder for temporary files.
 
     Raises ToolchainError when it can be neither pulled nor made.
     """
-    found = look(engine, recipe)
+    with engine.connection() as client:
+        found = look(client, recipe)
+        machine = str(client.version()["Arch"])
     if found is not None:
         return Outcome("found", found.name)
     try:
-        for line in engine.pull(recipe.official, PULL_SILENCE):
-            report(line)
+        with engine.connection(PULL_TIMEOUT) as client:
+            name, _, tag = recipe.official.rpartition(":")
+            for line in progress(client.api.pull(name, tag=tag, stream=True, decode=True)):
+                report(line)
         return Outcome("downloaded", recipe.official)
     except EngineError as error:
         report(f"{recipe.official} cannot be pulled: {error}")
-    return _make(engine, recipe, work, report)
+    return _make(recipe, machine, work, report)
 
 
-def _make(engine: Engine, recipe: Recipe, work: Path, report: Report) -> Outcome:
+def progress(messages: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Yield a line for each message of the engine. Raises EngineError for one that is an error."""
+    for message in messages:
+        if "error" in message:
+            raise EngineError(str(message["error"]).strip())
+        text = str(message.get("stream") or message.get("status") or "").strip()
+        if text:
+            yield text
+
+
+def _make(recipe: Recipe, there: str, work: Path, report: Report) -> Outcome:
     here = MACHINES.get(platform.machine(), platform.machine())
-    there = engine.architecture()
     if here != there:
         raise ToolchainError(
             f"{recipe.official} cannot be pulled, and an equivalent made on this {here} machine "
-            f"does not run on the engine's {there}. Load the image into the engine."
+            f"does not run on the engine's {there}. Load the image into the engine (`docker load`)."
         )
     mirror = debootstrap.ensure(report)
     name = own_name(recipe)
@@ -89,9 +110,17 @@ def _make(engine: Engine, recipe: Recipe, work: Path, report: Report) -> Outcome
         context = work / "context.tar"
         _write_context(recipe, root, context)
         labels = recipe.labels(name.rpartition("-")[2], version)
-        with context.open("rb") as stream:
-            size = context.stat().st_size
-            for line in engine.build(stream, size, name, labels, BUILD_SILENCE):
+        with context.open("rb") as stream, engine.connection(BUILD_TIMEOUT) as client:
+            messages = client.api.build(
+                fileobj=stream,
+                custom_context=True,
+                tag=name,
+                labels=labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for line in progress(messages):
                 report(line)
     finally:
         debootstrap.remove(work)
@@ -99,7 +128,7 @@ def _make(engine: Engine, recipe: Recipe, work: Path, report: Report) -> Outcome
 
 
 def _write_context(recipe: Recipe, root: Path, context: Path) -> None:
-    """Write what the recipe's Dockerfile is built from: its files and the system's tar."""
+    """Write the build context: the recipe's files and the system's tar."""
     bundle = root / "etc/ssl/certs/ca-certificates.crt"
     own = certificates.missing(certificates.of_host(), certificates.parse(bundle.read_text()))
     extra = [

@@ -1,7 +1,7 @@
 """Pulumi's programs and its Docker plugin, built from Go modules.
 
-Go's build cache makes this resumable. A program is put in its place by renaming, and the stamp
-that calls it current comes after it: an interruption leaves nothing that only looks finished.
+Go's build cache makes this resumable. A program is installed by renaming, and the stamp that
+marks it as current is written afterwards, so an interruption leaves no incomplete program.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SDK = "github.com/pulumi/pulumi/sdk/v3"
 EXECUTOR = "pulumi-language-python-exec"
 
 TICK = 1.0
-"""Seconds after which progress is reported again although nothing new was said."""
+"""Seconds after which progress is reported again although there is no new output."""
 
 LAST_LINES = 15
 
 ENVIRONMENT = {
-    # What is built must be what go.sum says, by the Go that was asked for, whatever this user's
-    # settings are; and without a C compiler, because not every machine has one.
+    # The build must match go.sum and use the given Go, whatever this user's settings are. It does
+    # without a C compiler, because not every machine has one.
     "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
     "GOTOOLCHAIN": "local",
     "GOWORK": "off",
@@ -49,9 +49,9 @@ HINTS = (
     (("dial tcp", "i/o timeout", "TLS handshake", "no such host", "proxyconnect"), "Go's modules "
      "could not be fetched: check the network, or set GOPROXY to a mirror"),
     (("no space left",), "The disk is full: make room (Go's cache needs about 5 GB)"),
-    (("signal: killed",), "The system ended the compiler: it needs about 2 GB of memory"),
-    (("checksum mismatch", "SECURITY ERROR"), "A module is not the one that go.sum names: check "
-     "what stands between this machine and the module proxy"),
+    (("signal: killed",), "The system killed the compiler: it needs about 2 GB of memory"),
+    (("checksum mismatch", "SECURITY ERROR"), "A module differs from go.sum: check the "
+     "connection to the module proxy"),
     (("requires go >=",), "This Go is too old: put a newer one on PATH"),
 )  # fmt: skip
 
@@ -93,10 +93,10 @@ DOCKER = Program(
 
 
 def build_programs(go: Path, into: Path, report: Report) -> None:
-    """Put Pulumi's CLI, its Python language host and the Docker plugin into a folder.
+    """Build Pulumi's CLI, its Python language host and the Docker plugin into a folder.
 
-    What is there and current is left alone. `report` is called at least every second with a
-    line that says how far the build is. Raises BuildError.
+    Programs that are current are not built again. `report` is called at least every second with
+    a line of progress. Raises BuildError.
     """
     into.mkdir(parents=True, exist_ok=True)
     compiler = Compiler(go, report)
@@ -114,7 +114,7 @@ def build_programs(go: Path, into: Path, report: Report) -> None:
 
 
 def _write_schema(compiler: Compiler, into: Path) -> None:
-    """Put the schema where the Docker plugin embeds it."""
+    """Write the schema where the Docker plugin embeds it."""
     with _made(into, SCHEMA_WRITER.name, compiler.stamp(SCHEMA_WRITER)) as file:
         if file is not None:
             compiler.build(SCHEMA_WRITER, file)
@@ -122,8 +122,8 @@ def _write_schema(compiler: Compiler, into: Path) -> None:
         writer = [str(into / SCHEMA_WRITER.name), DOCKER_PLUGIN_VERSION, str(file)]
         compiler.run("writing the Docker plugin's schema", writer)
         SCHEMA.parent.mkdir(exist_ok=True)
-        # Copied beside it, for `into` may be on another disk; and under a name with a dot in
-        # front, which is not embedded should it stay behind.
+        # Renaming needs a copy on the same disk. Its name begins with a dot, so it would not be
+        # embedded if it were left behind.
         with _partial(SCHEMA.parent, SCHEMA.name) as beside:
             shutil.copyfile(file, beside)
             beside.replace(SCHEMA)
@@ -131,7 +131,7 @@ def _write_schema(compiler: Compiler, into: Path) -> None:
 
 @contextmanager
 def _partial(folder: Path, name: str) -> Iterator[Path]:
-    """Yield a file of its own to write to, which is gone afterwards unless it was renamed."""
+    """Yield a temporary file to write to; afterwards it is removed unless it was renamed."""
     handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     os.close(handle)
     try:
@@ -166,7 +166,7 @@ class Compiler:
         self.version = self.run("asking Go for its version", [str(go), "env", "GOVERSION"]).strip()
 
     def stamp(self, program: Program) -> str:
-        """Say what a program is built from; it is current as long as that is the same."""
+        """Return a hash of what a program is built from; it is current while this is the same."""
         text = repr((self.version, program, sorted(ENVIRONMENT.items())))
         content = hashlib.sha256(text.encode())
         files = [MODULE / "go.mod", MODULE / "go.sum"]
@@ -246,12 +246,12 @@ def _progress(step: str, lines: int, packages: int) -> str:
 
 
 def _failure(step: str, code: int, last: Sequence[str]) -> str:
-    said = "\n".join(last)
-    hints = (hint for signs, hint in HINTS if any(sign in said for sign in signs))
+    printed = "\n".join(last)
+    hints = (hint for signs, hint in HINTS if any(sign in printed for sign in signs))
     hint = next(hints, "See the lines above")
     return (
-        f"{step} failed (exit code {code}):\n{said}\n"
-        f"{hint}, and run the same command again. What is compiled is kept."
+        f"{step} failed (exit code {code}):\n{printed}\n"
+        f"{hint}, and run the same command again. Packages that are compiled already are kept."
     )
 
 

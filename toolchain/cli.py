@@ -13,28 +13,21 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from toolchain import (
-    baseimages,
-    devtools,
-    engine,
-    environment,
-    golang,
-    pulumi,
-    stackconfig,
-    virtualenv,
-)
-from toolchain.dockerapi import Engine
-from toolchain.recipes import RECIPES, Recipe
+from toolchain import cache, environment
 from toolchain.steps import Outcome, Report, ToolchainError, perform
 
 PROJECT = Path(__file__).resolve().parent.parent
-BUILD = PROJECT / "toolchain" / "build"
+VENV = PROJECT / ".venv"
 TRACE = "LOADBALANCER_TRACE"
 INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one verb and return the exit code; errors go to standard error, without a traceback."""
+    """Run one verb and return the exit code; errors go to standard error, without a traceback.
+
+    Each verb imports what it needs: `env` must be quick, and the Docker SDK can be imported only
+    when the virtual environment has been made.
+    """
     options = _parser().parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
@@ -44,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
             _env()
         elif options.verb == "config":
             _config(options.stack)
+        elif options.verb == "tested":
+            return _tested(record=options.record)
         else:
             _everything(dev=options.dev)
     except ToolchainError as error:
@@ -56,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"To see where, run it again with {TRACE}=1 set.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. The same command goes on from here.", file=sys.stderr)
+        print("Interrupted. Run the same command again to resume.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -68,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("env", help="print shell exports that make plain `pulumi` work")
     config = verbs.add_parser("config", help="write base images made here into a stack's config")
     config.add_argument("stack", help="the stack's name")
+    tested = verbs.add_parser("tested", help="exit with 0 if this content has passed its tests")
+    tested.add_argument("--record", action="store_true", help="record that it has passed")
     return parser
 
 
@@ -76,63 +73,82 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _everything(*, dev: bool) -> None:
+    from toolchain import devtools, pulumi, virtualenv  # noqa: PLC0415
+    from toolchain.recipes import RECIPES  # noqa: PLC0415
+
     with _alone():
-        perform("Docker engine", engine.ensure)
-        perform("Pulumi", pulumi.ensure)
-        perform("Docker plugin", pulumi.ensure_plugin)
-        for recipe in RECIPES:
-            perform(f"{recipe.key} image", partial(_image, recipe))
         perform("Python", partial(_python, "requirements.txt"))
         if dev:
             perform("Test tools", partial(_python, "requirements-dev.txt"))
+        virtualenv.activate(VENV)
+        from toolchain import baseimages, engine  # noqa: PLC0415
+
+        perform("Docker engine", engine.ensure)
+        perform("Pulumi", pulumi.ensure)
+        perform("Docker plugin", pulumi.ensure_plugin)
+        work = cache.folder() / "debootstrap"
+        for recipe in RECIPES:
+            perform(f"{recipe.key} image", partial(baseimages.ensure, recipe, work))
+        if dev:
             perform("Go", _go)
             for tool in devtools.TOOLS:
                 perform(tool.program, partial(devtools.ensure, tool))
 
 
-def _image(recipe: Recipe, report: Report) -> Outcome:
-    return baseimages.ensure(Engine(), recipe, BUILD / "debootstrap", report)
-
-
 def _python(requirements: str, report: Report) -> Outcome:
-    return virtualenv.ensure(PROJECT / ".venv", PROJECT / requirements, report)
+    from toolchain import virtualenv  # noqa: PLC0415
+
+    return virtualenv.ensure(VENV, PROJECT / requirements, report)
 
 
 def _go(report: Report) -> Outcome:
-    program = golang.ensure(BUILD / "go", report)
+    from toolchain import golang  # noqa: PLC0415
+
+    program = golang.ensure(cache.folder() / "go", report)
     version = ".".join(map(str, golang.version_of(program) or ()))
     return Outcome("found", f"{version} at {program}")
 
 
 def _env() -> None:
-    place = environment.place(PROJECT)
-    if environment.uses_embedded(os.environ, place):
-        environment.prepare(place.state)
-    sys.stdout.write(environment.shell(os.environ, place))
+    sys.stdout.write(environment.shell(os.environ, environment.prepared(PROJECT)))
 
 
 def _config(stack: str) -> None:
-    place = environment.place(PROJECT)
-    if environment.uses_embedded(os.environ, place):
-        environment.prepare(place.state)
+    from toolchain import virtualenv  # noqa: PLC0415
+
+    paths = environment.prepared(PROJECT)
+    virtualenv.activate(VENV)
+    from toolchain import baseimages, engine, stackconfig  # noqa: PLC0415
+    from toolchain.recipes import RECIPES  # noqa: PLC0415
+
     images = []
-    for recipe in RECIPES:
-        image = baseimages.look(Engine(), recipe)
-        if image is None:
-            raise ToolchainError(f"there is no {recipe.key} image yet: python3 -m toolchain")
-        images.append(image)
-    for line in stackconfig.write(stack, PROJECT, environment.merged(os.environ, place), images):
+    with engine.connection() as client:
+        for recipe in RECIPES:
+            image = baseimages.look(client, recipe)
+            if image is None:
+                raise ToolchainError(f"no {recipe.key} image found. Make it: python3 -m toolchain")
+            images.append(image)
+    for line in stackconfig.write(stack, PROJECT, environment.merged(os.environ, paths), images):
         print(line)
+
+
+def _tested(*, record: bool) -> int:
+    from toolchain import tested  # noqa: PLC0415
+
+    if record:
+        tested.record_pass(PROJECT)
+        return 0
+    return 0 if tested.has_passed(PROJECT) else 1
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep two runs in one clone from building into the same folders."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / ".lock").open("w") as lock:
+    """Keep two runs of this user from building into the same folders."""
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    with (cache.folder() / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another run is at work in this folder; waiting for it.", file=sys.stderr)
+            print("Waiting for another run of the toolchain to end.", file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -13,11 +13,11 @@ from toolchain.run import output, run
 from toolchain.steps import Report, ToolchainError
 
 OS_RELEASE = Path("/etc/os-release")
-MEND = "Mend the package system (`apt-get -f install`), then run the same command again."
+FIX = "Repair the package system (`apt-get -f install`), then run the same command again."
 
 LOCKED = ("Could not get lock", "was locked by another process")
 LOCK_TIMEOUT = 300.0
-"""Seconds in which another run of apt or dpkg must have ended."""
+"""Seconds to wait for another run of apt or dpkg."""
 LOCK_INTERVAL = 1.0
 
 
@@ -32,7 +32,7 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def is_debian_like(fields: dict[str, str]) -> bool:
-    """Say whether os-release names Debian, Ubuntu or something made from them."""
+    """Return whether os-release names Debian, Ubuntu or a derivative."""
     names = {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()}
     return bool(names & {"debian", "ubuntu"})
 
@@ -43,14 +43,14 @@ def host() -> dict[str, str]:
 
 
 def why_not_unpackable() -> str | None:
-    """Say why packages cannot be unpacked here, or None when they can; root is not needed."""
+    """Return why packages cannot be unpacked here, or None when they can; root is not needed."""
     if not is_debian_like(host()) or shutil.which("apt-get") is None:
         return "this is not a Debian or Ubuntu system"
     return None
 
 
 def why_not_installable() -> str | None:
-    """Say why packages cannot be installed here, or None when they can."""
+    """Return why packages cannot be installed here, or None when they can."""
     why_not = why_not_unpackable()
     if why_not is None and os.geteuid() != 0:
         return "that needs root"
@@ -58,29 +58,29 @@ def why_not_installable() -> str | None:
 
 
 def install(packages: Sequence[str], report: Report, otherwise: str = "") -> None:
-    """Install packages; the caller has asked `why_not_installable` before.
+    """Install packages; the caller has checked `why_not_installable`.
 
-    Raises ToolchainError when apt or dpkg fails; `otherwise` says how else to get what is in them.
+    Raises ToolchainError when apt or dpkg fails; `otherwise` is the advice for that case.
     """
     # An installation that was interrupted makes every later one fail until this has run.
-    _patiently(["dpkg", "--configure", "-a", "--force-confold"], report)
-    _patiently(["apt-get", "update"], report)
+    _run_unlocked(["dpkg", "--configure", "-a", "--force-confold"], report)
+    _run_unlocked(["apt-get", "update"], report)
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    _patiently(command, report, otherwise)
+    _run_unlocked(command, report, otherwise)
 
 
 def unpack(package: str, folder: Path, report: Report, otherwise: str = "") -> None:
-    """Put a package's files into `folder` without installing it, nor what it depends on.
+    """Unpack a package into `folder` without installing it or its dependencies.
 
     None of its scripts runs, so no service starts. Raises ToolchainError when apt or dpkg fails;
-    `otherwise` says how else to get what is in the package.
+    `otherwise` is the advice for that case.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    if os.geteuid() == 0:  # others must do with the lists as they are
-        _patiently(["apt-get", "update"], report)
-    _patiently(["apt-get", "download", package], report, otherwise, cwd=partial)
+    if os.geteuid() == 0:  # only root can update the package lists
+        _run_unlocked(["apt-get", "update"], report)
+    _run_unlocked(["apt-get", "download", package], report, otherwise, cwd=partial)
     for archive in partial.glob("*.deb"):
         run(["dpkg-deb", "-x", archive, partial], report=report, failure=otherwise)
         archive.unlink()
@@ -88,19 +88,19 @@ def unpack(package: str, folder: Path, report: Report, otherwise: str = "") -> N
     partial.rename(folder)
 
 
-def _patiently(
+def _run_unlocked(
     command: Sequence[str], report: Report, otherwise: str = "", cwd: Path | None = None
 ) -> None:
-    """Run apt or dpkg, again while another run of them holds one of their locks.
+    """Run apt or dpkg; while another run holds one of their locks, wait and run it again.
 
-    apt waits by itself for only one of its three locks, dpkg for none.
+    apt itself waits for only one of its three locks, dpkg for none.
     """
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    mend = f"{MEND} {otherwise}".rstrip()
+    failure = f"{FIX} {otherwise}".rstrip()
     deadline = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
-            run(command, report=report, failure=mend, env=quiet, cwd=cwd)
+            run(command, report=report, failure=failure, env=quiet, cwd=cwd)
         except ToolchainError as error:
             locked = any(text in str(error) for text in LOCKED)
             if not locked or time.monotonic() >= deadline:

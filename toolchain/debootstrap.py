@@ -20,8 +20,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 REMOVALS = 6
 MIRROR_VARIABLE = "LOADBALANCER_DEBIAN_MIRROR"
 
-# Folders whose content is the host's, the engine's or nobody's business, and what the slim
-# images of Debian leave out. Licences (doc/*/copyright) stay.
+# Folders that the engine mounts, caches and logs, and what Debian's slim images leave out.
+# Licences (doc/*/copyright) stay.
 EMPTIED = (
     "dev",
     "proc",
@@ -43,7 +43,7 @@ DOCUMENTATION = "usr/share/doc/"
 
 
 def kept(path: str) -> bool:
-    """Say whether a path (relative to the system's root) belongs into the image."""
+    """Return whether a path, relative to the system's root, belongs in the image."""
     if path in DROPPED or path.endswith((".dpkg-old", "-old")):
         return False
     if any(path.startswith(f"{folder}/") for folder in EMPTIED):
@@ -62,7 +62,7 @@ def mount_points(mountinfo: str, below: Path) -> list[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a system made by debootstrap, unmounting first whatever it has mounted there."""
+    """Remove a system made by debootstrap, after unmounting what it has mounted there."""
     if not folder.exists():
         return
     for point in mount_points(Path("/proc/self/mountinfo").read_text(), folder.resolve()):
@@ -124,10 +124,10 @@ def make(root: Path, suite: str, packages: Sequence[str], mirror: str, report: R
 def package_version(root: Path, package: str) -> str:
     """Return the version of a package installed in `root`, without epoch and Debian revision."""
     admin = root / "var/lib/dpkg"
-    said = output(["dpkg-query", f"--admindir={admin}", "-W", "-f", "${Version}", package])
-    if said is None:
+    printed = output(["dpkg-query", f"--admindir={admin}", "-W", "-f", "${Version}", package])
+    if printed is None:
         raise ToolchainError(f"{package} is not installed in {root}")
-    return said.rpartition(":")[2].rpartition("-")[0]
+    return printed.rpartition(":")[2].rpartition("-")[0]
 
 
 def pack(root: Path, extra: Iterable[tuple[str, bytes]], into: Path) -> None:

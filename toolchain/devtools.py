@@ -1,4 +1,4 @@
-"""Programs that the tests alone need: found, else from Debian packages."""
+"""Programs that only the tests need: found, else from Debian packages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import debian
+from toolchain import cache, debian
 from toolchain.run import attempt
 from toolchain.steps import Outcome, Report, ToolchainError
 
-BUILD = Path(__file__).parent / "build"
 VERSION_TIMEOUT = 30.0
 
 
@@ -24,13 +23,13 @@ class Tool:
     needed_by: str
     package: str
     otherwise: str
-    """What to do where the package cannot be had."""
+    """What to do where the package is not available."""
     unpacked: bool = False
-    """Whether the package is unpacked into this clone, and not installed."""
+    """Whether the package is unpacked into the cache instead of being installed."""
 
 
-# Debian's prometheus is not installed, because its scripts start a server on port 9090. Its two
-# programs need nothing but the C library.
+# Debian's prometheus is unpacked, because its installation starts a server on port 9090. Its two
+# programs need only the C library.
 TOOLS = (
     Tool("wrk", "the load tests", "wrk", "Install wrk."),
     Tool(
@@ -67,7 +66,7 @@ def find(program: str) -> Path | None:
 def version_of(program: Path) -> str | None:
     """Return the version that a program prints, or None when it prints nothing.
 
-    Its exit code says nothing: wrk has none but 1 for this.
+    The exit code is ignored: wrk always exits with 1.
     """
     done = attempt([program, "--version"], VERSION_TIMEOUT)
     if done is None:
@@ -82,7 +81,7 @@ def ensure(tool: Tool, report: Report) -> Outcome:
 
     Raises ToolchainError, with what to do, where its package can be neither installed nor unpacked.
     """
-    found = _look(tool)
+    found = _describe(tool)
     if found is not None:
         return Outcome("found", found)
     why_not = debian.why_not_unpackable() if tool.unpacked else debian.why_not_installable()
@@ -94,20 +93,20 @@ def ensure(tool: Tool, report: Report) -> Outcome:
         debian.unpack(tool.package, _folder(tool), report, tool.otherwise)
     else:
         debian.install([tool.package], report, tool.otherwise)
-    found = _look(tool)
+    found = _describe(tool)
     if found is None:
         raise ToolchainError(
-            f"{tool.program} does not run, though its package {tool.package} is there now. "
+            f"{tool.program} does not run, though its package {tool.package} is installed. "
             f"{tool.otherwise}"
         )
     return Outcome("downloaded" if tool.unpacked else "installed", found)
 
 
-def _look(tool: Tool) -> str | None:
+def _describe(tool: Tool) -> str | None:
     program = find(tool.program)
     version = None if program is None else version_of(program)
     return None if version is None else f"{version} at {program}"
 
 
 def _folder(tool: Tool) -> Path:
-    return BUILD / tool.package
+    return cache.folder() / tool.package

@@ -1,6 +1,6 @@
-"""The vendor's release archive: its names, its checksum, and what is taken out of it.
+"""The vendor's release archive: download, check and unpack.
 
-Layout as the vendor's release configuration (.goreleaser.yml) gives it.
+Names and layout are those of the vendor's release configuration (.goreleaser.yml).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from toolchain.steps import Report, ToolchainError
 VARIABLE = "LOADBALANCER_PULUMI_DOWNLOADS"
 """The environment variable that names a mirror of the vendor's downloads."""
 VENDOR = "https://get.pulumi.com/releases/sdk"
-SILENCE = 5.0
-"""Seconds without a byte after which the server counts as out of reach."""
+TIMEOUT = 5.0
+"""Seconds without data after which the server counts as out of reach."""
 BLOCK = 1 << 20
 FOLDER = "pulumi"
 """The folder that every member of the archive is in."""
@@ -37,7 +37,7 @@ MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64
 
 
 class DownloadError(ToolchainError):
-    """The programs cannot be had from the vendor; they can still be built."""
+    """The programs cannot be downloaded; they can still be built."""
 
 
 def base_address() -> str:
@@ -90,54 +90,52 @@ def fetch(
     into: Path,
     programs: Iterable[str],
     report: Report,
-    silence: float = SILENCE,
+    timeout: float = TIMEOUT,
 ) -> str:
-    """Download the release, check it, put its programs into a folder, and return the host.
+    """Download the release, check it, install its programs into a folder, and return the host.
 
-    `programs` must be among them; the last of them is put in place last. Raises DownloadError,
-    and leaves the folder as it was, when the server cannot be reached or the archive is not
-    what the checksum file says.
+    The archive must contain `programs`; the last of them is installed last. `timeout` is the
+    longest time without data, in seconds. Raises DownloadError, and leaves the folder unchanged,
+    when the server cannot be reached or the checksum is wrong.
     """
     base = base_address()
     name = archive_name(version, sys.platform, platform.machine())
     host = urlsplit(base).netloc
     try:
-        with _open(f"{base}/{checksums_name(version)}", silence) as answer:
+        with _open(f"{base}/{checksums_name(version)}", timeout) as answer:
             expected = checksum_of(answer.read().decode(errors="replace"), name)
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=into) as folder:
             archive = Path(folder) / name
-            actual = _save(f"{base}/{name}", archive, silence, report)
+            actual = _save(f"{base}/{name}", archive, timeout, report)
             if actual != expected:
-                raise DownloadError(
-                    f"{name} from {host} is not what its checksum file says, refused"
-                )
+                raise DownloadError(f"wrong checksum of {name} from {host}, refused")
             report("unpacking")
             _install(_unpack(archive, Path(folder)), into, list(programs))
     except (OSError, http.client.HTTPException, tarfile.TarError, EOFError, zlib.error) as error:
-        raise DownloadError(f"{host} cannot be used: {_reason(error)}") from error
+        raise DownloadError(f"download from {host} failed: {_reason(error)}") from error
     return host
 
 
 def _reason(error: Exception) -> object:
-    """Return what lies under urllib's wrapping; an HTTP status is not wrapped."""
+    """Return the cause inside urllib's error; an HTTP status has none."""
     if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
         return error.reason
     return error
 
 
-def _open(address: str, silence: float) -> IO[bytes]:
+def _open(address: str, timeout: float) -> IO[bytes]:
     if urlsplit(address).scheme not in {"http", "https"}:
         raise DownloadError(f"{address} is not an http address; see {VARIABLE}")
-    answer: IO[bytes] = urllib.request.urlopen(address, timeout=silence)  # noqa: S310
+    answer: IO[bytes] = urllib.request.urlopen(address, timeout=timeout)  # noqa: S310
     return answer
 
 
-def _save(address: str, path: Path, silence: float, report: Report) -> str:
+def _save(address: str, path: Path, timeout: float, report: Report) -> str:
     """Download to a file and return its SHA-256."""
     content = hashlib.sha256()
     done = 0
-    with _open(address, silence) as answer, path.open("wb") as file:
+    with _open(address, timeout) as answer, path.open("wb") as file:
         while block := answer.read(BLOCK):
             content.update(block)
             file.write(block)
@@ -149,8 +147,8 @@ def _save(address: str, path: Path, silence: float, report: Report) -> str:
 def _unpack(archive: Path, folder: Path) -> dict[str, Path]:
     """Write the archive's programs into a folder, and return them by name.
 
-    Only regular files straight in the archive's one folder are taken, and they are written
-    under names of our own making, so no member decides where it goes.
+    Only regular files directly in the archive's one folder are taken, and they are written
+    under names chosen here, so that no member decides its path.
     """
     found: dict[str, Path] = {}
     with tarfile.open(archive, "r:gz") as tar:

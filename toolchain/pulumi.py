@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from toolchain import download, golang
+from toolchain import cache, download, golang
 from toolchain.build import build_programs
-from toolchain.located import candidates, home
+from toolchain.pulumicli import PROGRAMS, find, home, installed_folder
 from toolchain.run import output, run
 from toolchain.steps import Outcome, Report, ToolchainError
-from toolchain.versionnumbers import Version, parse_version
 from toolchain.versions import DOCKER_PLUGIN_VERSION, PULUMI_VERSION
 
 FOLDER = Path(__file__).parent
-BUILD = FOLDER / "build"
-
-PROGRAMS = (
-    "pulumi-language-python",
-    "pulumi-language-python-exec",
-    "pulumi-resource-pulumi-python",
-    "pulumi",
-)
-"""What must stand beside each other; the CLI comes last, because it makes the set complete."""
 
 PLUGIN = "pulumi-resource-docker"
 PLUGIN_TIMEOUT = 60.0
-"""Seconds in which the vendor's plugin must have come when the CLI fetches it."""
+"""Seconds within which the CLI must have downloaded the vendor's plugin."""
 
 SOURCES = (".go", ".mod", ".sum")
 HOST = "pulumi-language-python"
 """The folder whose files are all part of the program: it embeds a Python file."""
-
-
-def installed_folder() -> Path:
-    """Return where programs are installed to."""
-    return home() / "bin"
-
-
-def version_of(program: str | Path) -> Version | None:
-    """Return the version of a Pulumi CLI; None when it does not run."""
-    said = output([program, "version"])
-    try:
-        return parse_version(said or "")
-    except ValueError:
-        return None
-
-
-def complete(folder: Path, path: str) -> bool:
-    """Say whether the CLI in `folder` finds what it needs to run Python programs.
-
-    The engine looks beside itself and on `path`.
-    """
-    where = f"{folder}{os.pathsep}{path}"
-    return all(shutil.which(name, path=where) is not None for name in PROGRAMS)
-
-
-def find() -> tuple[Path, str] | None:
-    """Return a CLI that is new enough and complete, and its version; None if there is none."""
-    pinned = parse_version(PULUMI_VERSION)
-    for program in candidates():
-        if program.is_file() and complete(program.parent, os.environ.get("PATH", "")):
-            version = version_of(program)
-            if version is not None and version >= pinned:
-                return program, ".".join(str(part) for part in version)
-    return None
 
 
 def sources_hash(files: Iterable[Path], root: Path) -> str:
@@ -83,10 +38,9 @@ def own_sources() -> list[Path]:
     """Return the Go sources of the toolchain."""
     return [
         path
-        for path in FOLDER.rglob("*")
+        for path in [*FOLDER.glob("*"), *FOLDER.glob("cmd/**/*"), *FOLDER.glob("shim/*")]
         if (path.suffix in SOURCES or path.parent.name == HOST)
         and not path.name.endswith("_test.go")
-        and not path.is_relative_to(BUILD)
     ]
 
 
@@ -96,7 +50,7 @@ def stamp_file() -> Path:
 
 
 def is_outdated(program: Path) -> bool:
-    """Say whether a program was built here from sources that have changed since."""
+    """Return whether a program was built here from sources that have changed since."""
     stamp = stamp_file()
     if program.parent != installed_folder() or not stamp.is_file():
         return False
@@ -122,10 +76,9 @@ def ensure(report: Report) -> Outcome:
 
 
 def built(report: Report) -> Path:
-    """Build every program, as far as that is not done yet, and return their folder."""
-    go = golang.ensure(BUILD / "go", report)
-    folder = BUILD / "programs"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Build the programs that are not up to date in the cache, and return their folder."""
+    go = golang.ensure(cache.folder() / "go", report)
+    folder = cache.folder() / "programs"
     build_programs(go, folder, report)
     return folder
 
@@ -133,19 +86,19 @@ def built(report: Report) -> Path:
 def install_built(report: Report) -> None:
     """Build the programs and put them where they are found; the plugin goes to its cache.
 
-    The plugin must not stand on PATH: the CLI would warn of it at every command.
+    The plugin must not be on PATH: the CLI would warn of it at every command.
     """
     programs = built(report)
     into = installed_folder()
     into.mkdir(parents=True, exist_ok=True)
     for name in PROGRAMS:
-        place(programs / name, into / name)
+        install(programs / name, into / name)
     install_plugin_file(into / "pulumi", programs / PLUGIN)
     stamp_file().write_text(sources_hash(own_sources(), FOLDER) + "\n")
 
 
-def place(source: Path, target: Path) -> None:
-    """Copy a program; it appears under its name only when all of it is there."""
+def install(source: Path, target: Path) -> None:
+    """Copy a program; it appears under its name only when it is complete."""
     partial = target.with_name(f".{target.name}.partial")
     shutil.copy2(source, partial)
     partial.replace(target)
@@ -157,7 +110,7 @@ def plugin_folder() -> Path:
 
 
 def has_plugin() -> bool:
-    """Say whether the Docker plugin is there; a `.partial` file marks one that is half there."""
+    """Return whether the Docker plugin is installed; `.partial` marks an interrupted one."""
     folder = plugin_folder()
     partial = folder.with_name(f"{folder.name}.partial")
     return (folder / PLUGIN).is_file() and not partial.exists()
@@ -169,7 +122,7 @@ def plugin_install(cli: Path) -> list[str | Path]:
 
 
 def install_plugin_file(cli: Path, binary: Path) -> None:
-    """Install a plugin that was built here, in place of one that may be there."""
+    """Install a plugin that was built here; one that is there already is replaced."""
     run(
         [*plugin_install(cli), "--file", binary, "--reinstall"],
         failure=f"See that {home()} can be written to.",
@@ -177,14 +130,14 @@ def install_plugin_file(cli: Path, binary: Path) -> None:
 
 
 def ensure_plugin(report: Report) -> Outcome:
-    """Make sure of the Docker plugin; the CLI is there already."""
+    """Make sure of the Docker plugin; the CLI must be installed."""
     if has_plugin():
         return Outcome("found", f"{DOCKER_PLUGIN_VERSION} at {plugin_folder()}")
     found = find()
     if found is None:
-        raise ToolchainError("the Pulumi CLI is gone. Run the same command again.")
+        raise ToolchainError("the Pulumi CLI is missing. Run the same command again.")
     report("asking the vendor")
     if output(plugin_install(found[0]), PLUGIN_TIMEOUT) is not None and has_plugin():
         return Outcome("downloaded", DOCKER_PLUGIN_VERSION)
     install_plugin_file(found[0], built(report) / PLUGIN)
-    return Outcome("built", f"{DOCKER_PLUGIN_VERSION} from Go modules (vendor out of reach)")
+    return Outcome("built", f"{DOCKER_PLUGIN_VERSION} from Go modules (no download)")

@@ -1,4 +1,4 @@
-"""How the equivalents of the official base images are made: recipes, and their content hash."""
+"""Recipes of the equivalents of the official base images, and their content hash."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SUITE = "forky"
 """The Debian release with nginx 1.30 and Python 3.14."""
 
 OWN = "loadbalancer-base/"
-"""What the names of images made here begin with; nobody else's do."""
+"""The prefix of the names of images made here."""
 
 PACKING = 1
-"""To be counted up when what is packed into an image changes in code."""
+"""Increment it when a change of the code changes what is packed into an image."""
 
 LABEL = "loadbalancer.base"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One base image: the official one, and what stands in for it where it cannot be had."""
+    """One base image: the official one, and its equivalent for machines that cannot pull it."""
 
     key: str
     """The name under `baseImages` in a stack's config."""
@@ -31,7 +31,7 @@ class Recipe:
     package: str
     """The Debian package whose version is the image's."""
     version: str
-    """What that package's version begins with."""
+    """The prefix of that package's version."""
 
     @property
     def folder(self) -> Path:
@@ -52,7 +52,7 @@ class Recipe:
         return f"{OWN}{self.key}:{self.version}-{digest}"
 
     def labels(self, digest: str, version: str) -> dict[str, str]:
-        """Return labels that say what the image is and is not."""
+        """Return labels that tell the image from the official one."""
         return {
             LABEL: self.official,
             f"{LABEL}.recipe": digest,
@@ -71,9 +71,9 @@ RECIPES = (PYTHON, NGINX)
 
 
 def digest(recipe: Recipe, certificates: Iterable[str]) -> str:
-    """Return 8 hex digits over everything that goes into the image on purpose.
+    """Return 8 hex digits of a hash of everything that goes into the image.
 
-    The host's certificates count: an image that trusts yesterday's proxy cannot build today.
+    The host's certificates count: without those of today's proxy the image cannot download.
     """
     content = hashlib.sha256(f"{PACKING} {SUITE} {recipe.official}\n".encode())
     for path in recipe.files():

@@ -1,4 +1,4 @@
-"""Run a program to its end, with its output as progress and its last lines in the error."""
+"""Run a program: its output is progress, and its last lines are in the error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(
     """Run `command`, reporting each line that it prints.
 
     `env` is added to this process's environment. Raises ToolchainError with the last lines
-    and `failure` (what to do about it) when the command fails.
+    and `failure` (advice) when the command fails.
     """
     last: deque[str] = deque(maxlen=LAST_LINES)
     with subprocess.Popen(
@@ -44,15 +44,15 @@ def run(
                     if report is not None:
                         report(text.strip())
         except BaseException:
-            # Ctrl-C reaches the child as well; it gets the time to clean up after itself.
+            # Ctrl-C reaches the child as well; wait while it cleans up.
             process.terminate()
             process.wait()
             raise
     if process.returncode != 0:
-        said = "\n".join(f"    {text}" for text in last)
+        printed = "\n".join(f"    {text}" for text in last)
         raise ToolchainError(
             f"`{' '.join(str(part) for part in command)}` failed "
-            f"(exit code {process.returncode}). {failure}\n{said}".rstrip()
+            f"(exit code {process.returncode}). {failure}\n{printed}".rstrip()
         )
 
 
@@ -65,7 +65,7 @@ def output(command: Sequence[str | Path], timeout: float = 30.0) -> str | None:
 def attempt(
     command: Sequence[str | Path], timeout: float
 ) -> subprocess.CompletedProcess[str] | None:
-    """Run `command` to its end, whatever its exit code; None when it is missing or too slow."""
+    """Run `command`, whatever its exit code; None when it is missing or exceeds `timeout` (s)."""
     try:
         return subprocess.run(
             [str(part) for part in command],

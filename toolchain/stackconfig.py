@@ -18,19 +18,19 @@ KEY = "baseImages"
 def changes(configured: Mapping[str, str], images: Sequence[Image]) -> dict[str, str | None]:
     """Return what to change under `baseImages`: a name to set, or None to remove the key.
 
-    A made image is named; a name of ours that is not needed any more goes. What somebody else
-    has written stays.
+    An image made here is set; the name of one that is not used any more is removed. A name that
+    the user has set stays.
     """
-    wanted: dict[str, str | None] = {}
+    changed: dict[str, str | None] = {}
     for image in images:
         key = image.recipe.key
-        now = configured.get(key)
-        if now is not None and not now.startswith(OWN):
+        current = configured.get(key)
+        if current is not None and not current.startswith(OWN):
             continue
         name = None if image.official else image.name
-        if name != now:
-            wanted[key] = name
-    return wanted
+        if name != current:
+            changed[key] = name
+    return changed
 
 
 def read(stack: str, project: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -45,15 +45,15 @@ def read(stack: str, project: Path, env: Mapping[str, str]) -> dict[str, str]:
     )
     if done.returncode != 0:
         raise ToolchainError(
-            f"the config of stack {stack} cannot be read: {done.stderr.strip()}\n"
-            f"If there is no such stack, create it: pulumi stack init {stack}"
+            f"reading the config of stack {stack} failed: {done.stderr.strip()}\n"
+            f"If there is no such stack, create it: ./lb up --stack {stack}"
         )
     return base_images(done.stdout)
 
 
-def base_images(said: str) -> dict[str, str]:
-    """Pick the base images out of what `pulumi config --json` prints."""
-    for name, entry in json.loads(said).items():
+def base_images(printed: str) -> dict[str, str]:
+    """Return the base images in the output of `pulumi config --json`."""
+    for name, entry in json.loads(printed).items():
         if name.rpartition(":")[2] == KEY:
             value = entry.get("objectValue")
             return {key: str(image) for key, image in value.items()} if value else {}
@@ -61,9 +61,9 @@ def base_images(said: str) -> dict[str, str]:
 
 
 def without_defaults(configured: Mapping[str, str], text: str) -> dict[str, str]:
-    """Leave out the project's defaults: what the stack's file, with that text, does not name.
+    """Leave out the project's defaults: names that the text of the stack's file does not have.
 
-    `pulumi config` shows both alike.
+    `pulumi config` prints defaults and the stack's own values alike.
     """
     return {key: name for key, name in configured.items() if name in text}
 
@@ -73,7 +73,7 @@ def write(stack: str, project: Path, env: Mapping[str, str], images: Sequence[Im
     path = project / f"Pulumi.{stack}.yaml"
     text = path.read_text() if path.is_file() else ""
     if OWN not in text and all(image.official for image in images):
-        return []  # the defaults hold; no need to ask the CLI
+        return []  # the defaults apply; no need to run the CLI
     done = []
     configured = without_defaults(read(stack, project, env), text)
     for key, name in changes(configured, images).items():

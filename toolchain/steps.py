@@ -20,26 +20,23 @@ LOG_EVERY = 10.0
 """Seconds between two lines of progress where the output is not a terminal."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-"""What colours a terminal; the engine puts it around what a build complains of."""
+"""Colour codes; the engine puts them around a build's warnings."""
 
 
 class ToolchainError(Exception):
-    """A step cannot go on.
-
-    The message says what is wrong, and what mends it.
-    """
+    """A step failed; the message says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step came by its thing, and which one it is (a version, a place)."""
+    """How a step got what it is for, and which one: a version, a path."""
 
     how: How
     detail: str
 
 
 def silent(_line: str) -> None:
-    """Take a line of progress and show nothing."""
+    """Ignore a line of progress."""
 
 
 class Progress:
@@ -70,21 +67,21 @@ class Progress:
             print(f"  {text}", file=self.stream, flush=True)
 
     def finish(self, line: str) -> None:
-        """Replace what was in progress by the step's one line."""
+        """Replace the line of progress by the step's result."""
         if self.in_place and self.width:
             self.stream.write("\r" + " " * self.width + "\r")
         print(line, file=self.stream, flush=True)
 
 
 def line(name: str, outcome: Outcome, seconds: float) -> str:
-    """Lay out the one line a step leaves behind."""
+    """Return the one line that a step leaves in the output."""
     return f"{name:<16}{outcome.how:<12}{outcome.detail:<60}  {seconds:5.1f} s"
 
 
 def perform(name: str, work: Callable[[Report], Outcome]) -> Outcome:
     """Run one step and print its line.
 
-    Raises ToolchainError, with the step's name in front, for whatever the step could not do.
+    Raises ToolchainError, with the step's name in front, when the step fails.
     """
     progress = Progress(name)
     try:

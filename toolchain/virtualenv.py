@@ -1,4 +1,4 @@
-"""The virtual environment that Pulumi.yaml names, with what requirements files ask for."""
+"""The virtual environment that Pulumi.yaml names, with the packages of requirements files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toolchain.run import output, run
 from toolchain.steps import Outcome, Report, ToolchainError
 
 INSTALLING = ".loadbalancer-installing"
-"""A file inside the environment while something is being installed: it may be half done."""
+"""A file inside the environment while pip installs into it; afterwards it is complete."""
 
 
 def required_files(path: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def required_files(path: Path) -> list[Path]:
 
 
 def stamp(files: Iterable[Path], python: str) -> str:
-    """Return a hash over what is to be installed and the interpreter it is for."""
+    """Return a hash of the requirements and of the interpreter's version."""
     content = hashlib.sha256(python.encode())
     for path in files:
         content.update(b"\0" + path.read_bytes())
@@ -35,15 +35,15 @@ def stamp(files: Iterable[Path], python: str) -> str:
 
 
 def python_of(folder: Path) -> str | None:
-    """Return the version of an environment's interpreter; None when there is none that works."""
-    said = output([folder / "bin" / "python", "-c", "import sys; print(sys.version.split()[0])"])
-    return said.strip() if said else None
+    """Return the version of an environment's interpreter; None when it does not run."""
+    printed = output([folder / "bin" / "python", "-c", "import sys; print(sys.version.split()[0])"])
+    return printed.strip() if printed else None
 
 
 def create(folder: Path, python: Path, report: Report) -> None:
-    """Create an empty environment with pip, in place of whatever is in `folder`.
+    """Create an empty environment with pip; what is in `folder` is removed.
 
-    Raises ToolchainError where Python cannot do that and its package cannot be installed.
+    Raises ToolchainError where Python lacks ensurepip and it cannot be installed.
     """
     if importlib.util.find_spec("ensurepip") is None:
         package = f"python3.{sys.version_info.minor}-venv"
@@ -57,8 +57,19 @@ def create(folder: Path, python: Path, report: Report) -> None:
     report(f"creating {folder.name}")
     run(
         [python, "-m", "venv", "--clear", folder],
-        failure=f"See that {folder.parent} can be written to and has space.",
+        failure=f"Check that {folder.parent} is writable and has space.",
     )
+
+
+def activate(folder: Path) -> None:
+    """Let this process import the packages of an environment.
+
+    The Python that runs the toolchain may be another version: what is imported from there (the
+    Docker SDK) runs without compiled modules.
+    """
+    for packages in map(str, folder.glob("lib/python*/site-packages")):
+        if packages not in sys.path:
+            sys.path.insert(0, packages)
 
 
 def _install(folder: Path, requirements: Path, report: Report) -> None:
@@ -67,19 +78,19 @@ def _install(folder: Path, requirements: Path, report: Report) -> None:
         run(
             [*pip, "install", "--requirement", requirements],
             report=report,
-            failure="See that the package index can be reached, then run the same command again.",
+            failure="Check that the package index can be reached, then run the same command again.",
         )
     except ToolchainError:
-        # pip came to its own end and has put back what it changed.
+        # pip ended by itself and has undone what it changed.
         (folder / INSTALLING).unlink()
         raise
 
 
 def ensure(folder: Path, requirements: Path, report: Report) -> Outcome:
-    """Make sure of the environment in `folder` and that it has what `requirements` asks for.
+    """Make sure that the environment in `folder` exists and has the packages of `requirements`.
 
-    What an interrupted installation left behind is thrown away, because pip takes a package
-    that is half there for installed.
+    An environment with an interrupted installation is made again, because pip takes a package
+    that was installed partly for installed.
     """
     files = required_files(requirements)
     mark = folder / f".loadbalancer-{requirements.stem}"
@@ -94,7 +105,10 @@ def ensure(folder: Path, requirements: Path, report: Report) -> Outcome:
         create(folder, Path(sys.executable), report)
         version = python_of(folder)
         if version is None:
-            raise ToolchainError(f"the new {folder} has no Python that runs. Remove it, try again.")
+            raise ToolchainError(
+                f"the Python in the new {folder} does not run. Remove the folder and run the same "
+                "command again."
+            )
     mark.unlink(missing_ok=True)
     installing.touch()
     _install(folder, requirements, report)

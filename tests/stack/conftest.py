@@ -1,6 +1,7 @@
 """Real stacks for tests: shared by the session or a module, or one of a test's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from loadbalancer import engine
 from tests.apps.containers import build, remove_image
 from tests.stack.deployment import PROJECT, Deployment
 from toolchain import baseimages
-from toolchain.dockerapi import Engine
+from toolchain import engine as docker_engine
 from toolchain.recipes import RECIPES
 
 
@@ -23,21 +24,37 @@ class Shared:
     config: dict[str, Any]
 
     @classmethod
-    def up(cls, deployment: Deployment) -> "Shared":
-        """Bring a stack up, and note its config."""
-        deployment.up()
-        return cls(deployment, deployment.config())
+    @contextmanager
+    def create(cls, folder: Path, base_images: Mapping[str, str]) -> Iterator["Shared"]:
+        """Create a stack, not up yet; at its end a preview is clean, and `destroy` leaves nothing.
 
-    def reset(self) -> None:
-        """Set the config back, with an update where the last one was of another."""
+        What has failed in between is not judged again.
+        """
+        with Deployment.temporary(folder, base_images) as deployment:
+            yield cls(deployment, deployment.config())
+            if deployment.applied == deployment.source():
+                deployment.expect_no_changes()
+                deployment.destroy()
+                assert deployment.leftovers() == []
+
+    def reset(self) -> Deployment:
+        """Set back the config and the files that tests edit, without an update."""
+        self.deployment.cancel()
         self.deployment.replace_config(self.config)
-        if self.deployment.applied != self.config:
+        self.deployment.restore_files()
+        return self.deployment
+
+    def reset_up(self) -> Deployment:
+        """Set back the config and the files, with an update where the last one was of others."""
+        if self.reset().applied != self.deployment.source():
             self.deployment.up()
+        return self.deployment
 
 
 def find_base_images() -> dict[str, str]:
     """Name the base images that this machine has, as `make up` finds them."""
-    images = {recipe.key: baseimages.look(Engine(), recipe) for recipe in RECIPES}
+    with docker_engine.connection() as client:
+        images = {recipe.key: baseimages.look(client, recipe) for recipe in RECIPES}
     missing = [key for key, image in images.items() if image is None]
     assert not missing, f"no base image for {missing}: python3 -m toolchain"
     return {key: image.name for key, image in images.items() if image}
@@ -72,37 +89,46 @@ def layers(base_images: dict[str, str]) -> Iterator[None]:
 def session_stack(
     tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
 ) -> Iterator[Shared]:
-    """A stack that is up as long as the worker runs tests of stacks; its end is a clean preview."""
-    with Deployment.temporary(tmp_path_factory.mktemp("shared"), base_images) as deployment:
-        yield Shared.up(deployment)
-        deployment.expect_no_changes()
-
-
-@pytest.fixture(scope="module")
-def module_stack(
-    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
-) -> Iterator[Deployment]:
-    """A stack of the module's own, not up yet; its end is a clean preview."""
-    with Deployment.temporary(tmp_path_factory.mktemp("module"), base_images) as deployment:
-        yield deployment
-        deployment.expect_no_changes()
+    """The stack of `stack` and `stack_of_any_weights`."""
+    with Shared.create(tmp_path_factory.mktemp("shared"), base_images) as shared:
+        yield shared
 
 
 @pytest.fixture
 def stack(session_stack: Shared) -> Deployment:
-    """The session's stack with the default weights, for tests that leave their config clean.
+    """A stack that is up with its defaults, shared by tests that change its weights at most.
 
     Where the test before has set others, they are set back here: a test that sets its own weights
     takes `stack_of_any_weights` and saves that update.
     """
-    session_stack.reset()
-    return session_stack.deployment
+    return session_stack.reset_up()
 
 
 @pytest.fixture
 def stack_of_any_weights(session_stack: Shared) -> Deployment:
-    """The session's stack with the weights that the test before has left."""
+    """The stack of `stack` as the test before has left it."""
+    if session_stack.deployment.applied is None:
+        session_stack.reset_up()
     return session_stack.deployment
+
+
+@pytest.fixture(scope="session")
+def session_changing_stack(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Shared]:
+    """The stack of `changing_stack`."""
+    with Shared.create(tmp_path_factory.mktemp("changing"), base_images) as shared:
+        yield shared
+
+
+@pytest.fixture
+def changing_stack(session_changing_stack: Shared) -> Deployment:
+    """A stack for tests that change which containers there are, by its config or its files.
+
+    Config and files are the defaults again; what is up is what the test before has left, or
+    nothing. So a test sets what it needs and brings it up.
+    """
+    return session_changing_stack.reset()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""A small Pulumi project in a folder and a backend of its own, run by the real CLI."""
+"""A small Pulumi project in a folder, with its own backend, run by the real CLI."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,56 +13,64 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BIN = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "bin"
-"""Where the programs under test are installed; `make` puts them there."""
+"""Where the programs under test are installed, by `python3 -m toolchain`."""
 
 TIMEOUT = 300.0
 """Seconds for one command of the CLI."""
 
 PATIENCE = 120.0
-"""Seconds to wait for what a test has seen to; it costs nothing where things go well."""
+"""Seconds to wait for a condition; a test that passes does not wait that long."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended and what it printed, on both streams."""
+class Result:
+    """The exit code of a command and what it printed, on both streams."""
 
     code: int
     text: str
 
 
+def environment(state: Path) -> dict[str, str]:
+    """Return the environment of a CLI whose backend is a folder, with stack `dev` selected."""
+    # PULUMI_CONFIG* would reach the program, which must get only its stack's config;
+    # PYTHONUNBUFFERED would hide a language host that lets Python buffer its output.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PULUMI_CONFIG") and name != "PYTHONUNBUFFERED"
+    }
+    return {
+        **inherited,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        # Without metadata beside the state: those files are not written atomically, and a CLI
+        # that is killed leaves an empty one, which makes the state unreadable.
+        "PULUMI_BACKEND_URL": f"file://{state}?metadata=skip",
+        "PULUMI_CONFIG_PASSPHRASE": "for a temporary stack",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_STACK": "dev",
+    }
+
+
+def write_project(folder: Path, runtime: dict[str, object]) -> None:
+    """Write the project's file, as JSON, which is YAML too."""
+    (folder / "Pulumi.yaml").write_text(json.dumps({"name": "test", "runtime": runtime}))
+
+
 @dataclass
 class Project:
-    """A project whose program uses the virtual environment that runs the tests.
-
-    Its stack is called `dev`.
-    """
+    """A project with a new stack `dev`; its program uses the virtual environment of the tests."""
 
     folder: Path
+    new_stack: Path
+    """A folder with the stack's config file and backend, to copy."""
     options: dict[str, str] = field(default_factory=lambda: {"virtualenv": sys.prefix})
 
     def __post_init__(self) -> None:
-        self.folder.mkdir()
+        shutil.copytree(self.new_stack, self.folder)
         self.state = self.folder / ".state"
-        self.state.mkdir()
-        runtime = {"name": "python", "options": self.options}
-        (self.folder / "Pulumi.yaml").write_text(
-            json.dumps({"name": "tried", "runtime": runtime})  # which is YAML too
-        )
-        self.environment = {
-            **os.environ,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            # Without files of metadata beside the state: those are not written in one go, and
-            # a CLI killed in between leaves an empty one that hides the state from the next.
-            "PULUMI_BACKEND_URL": f"file://{self.state}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE": "for a stack that is thrown away",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
-        # What starts so would reach the program, which must get only what its stack has; the last
-        # would hide a host that lets Python hold back what is printed.
-        kept = "PULUMI_CONFIG_PASSPHRASE"
-        for name in list(self.environment):
-            if (name.startswith("PULUMI_CONFIG") and name != kept) or name == "PYTHONUNBUFFERED":
-                del self.environment[name]
+        runtime: dict[str, object] = {"name": "python", "options": self.options}
+        write_project(self.folder, runtime)
+        self.environment = environment(self.state)
 
     def write(self, program: str, **modules: str) -> None:
         """Write the program, and modules that it imports."""
@@ -80,7 +89,7 @@ class Project:
                 stderr=subprocess.STDOUT,
             )
 
-    def run(self, *arguments: str | Path) -> Said:
+    def run(self, *arguments: str | Path) -> Result:
         """Run the CLI to its end."""
         done = subprocess.run(
             [BIN / "pulumi", *arguments, "--non-interactive", "--color=never"],
@@ -93,13 +102,13 @@ class Project:
             timeout=TIMEOUT,
             check=False,
         )
-        return Said(done.returncode, done.stdout)
+        return Result(done.returncode, done.stdout)
 
     def succeed(self, *arguments: str | Path) -> str:
         """Run the CLI, which must succeed, and return what it printed."""
-        said = self.run(*arguments)
-        assert said.code == 0, said.text
-        return said.text
+        result = self.run(*arguments)
+        assert result.code == 0, result.text
+        return result.text
 
     def up(self) -> str:
         return self.succeed("up", "--yes", "--skip-preview")

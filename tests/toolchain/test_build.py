@@ -1,4 +1,4 @@
-"""The build of the programs, with a stand-in for Go that takes no time."""
+"""The build of the programs, with a script in place of Go."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def calls(go: Path) -> list[str]:
     return [line for line in go.with_name("calls").read_text().splitlines() if "build" in line]
 
 
-def escape_control_chars(folder: Path) -> set[str]:
+def programs_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(".stamp")}
 
 
@@ -65,7 +65,7 @@ def test_all_programs_are_built_with_progress(go: Path, tmp_path: Path) -> None:
     reported: list[str] = []
     into = tmp_path / "into"
     build_programs(go, into, reported.append)
-    assert escape_control_chars(into) == PROGRAMS | {"docker-schema"}
+    assert programs_in(into) == PROGRAMS | {"docker-schema"}
     assert all(os.access(into / name, os.X_OK) for name in PROGRAMS)
     assert (into / build.EXECUTOR).read_text() == "the executor"
     assert build.SCHEMA.read_text() == "schema"
@@ -74,7 +74,7 @@ def test_all_programs_are_built_with_progress(go: Path, tmp_path: Path) -> None:
     assert "building pulumi: linking" in reported
 
 
-def test_current_programs_are_left_alone(go: Path, tmp_path: Path) -> None:
+def test_current_programs_are_not_built_again(go: Path, tmp_path: Path) -> None:
     into = tmp_path / "into"
     build_programs(go, into, lambda _: None)
     done = len(calls(go))
@@ -82,7 +82,7 @@ def test_current_programs_are_left_alone(go: Path, tmp_path: Path) -> None:
     assert len(calls(go)) == done
 
 
-def test_program_that_is_gone_or_of_another_go_is_built_again(go: Path, tmp_path: Path) -> None:
+def test_a_missing_program_or_one_of_another_go_is_built_again(go: Path, tmp_path: Path) -> None:
     into = tmp_path / "into"
     build_programs(go, into, lambda _: None)
     done = len(calls(go))
@@ -95,7 +95,7 @@ def test_program_that_is_gone_or_of_another_go_is_built_again(go: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("said", "hint"),
+    ("printed", "hint"),
     [
         ("dial tcp: lookup proxy: no such host", "check the network, or set GOPROXY"),
         ("write: no space left on device", "make room"),
@@ -103,19 +103,19 @@ def test_program_that_is_gone_or_of_another_go_is_built_again(go: Path, tmp_path
     ],
 )
 def test_failure_names_the_step_and_what_to_do(
-    go: Path, tmp_path: Path, said: str, hint: str
+    go: Path, tmp_path: Path, printed: str, hint: str
 ) -> None:
     into = tmp_path / "into"
-    go.with_name("broken").write_text(said)
+    go.with_name("broken").write_text(printed)
     with pytest.raises(BuildError) as caught:
         build_programs(go, into, lambda _: None)
     assert str(caught.value).startswith("building pulumi failed (exit code 3):")
-    assert said in str(caught.value)
+    assert printed in str(caught.value)
     assert hint in str(caught.value)
     assert not list(into.iterdir())
 
 
-def test_interruption_leaves_nothing_half_made(go: Path, tmp_path: Path) -> None:
+def test_an_interruption_leaves_no_file(go: Path, tmp_path: Path) -> None:
     into = tmp_path / "into"
     go.with_name("slow").touch()
     program = "import sys; from pathlib import Path; from toolchain.build import build_programs\n"

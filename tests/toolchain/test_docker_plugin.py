@@ -28,18 +28,18 @@ PLUGIN = (
 )
 
 BY_HAND = {"docker:index/image:Image"}
-"""What the vendor adds to the bridged provider; the program here does without."""
+"""What the vendor adds to the bridged provider; this project does not need it."""
 
 Schema = dict[str, dict[str, dict[str, dict[str, object]]]]
 
-# A program that is one static file, and there wherever these tests run: the language host.
-# It listens until it is stopped, which is all that is asked of it here.
+# A program in one static file that every machine with these tests has: the language host. It
+# runs until it is stopped.
 STAY = "pulumi-language-python"
 
 PROGRAM = """
 import pulumi, pulumi_docker as docker
 config = pulumi.Config()
-network = docker.Network("net", labels=[{"label": "tried", "value": "yes"}])
+network = docker.Network("net", labels=[{"label": "test", "value": "yes"}])
 volume = docker.Volume("data")
 image = docker.RemoteImage(
     "image", name=config.require("image"), build={"context": "context"}, force_remove=True
@@ -48,8 +48,8 @@ container = docker.Container(
     "stays",
     image=image.image_id,
     command=["/stay"],
-    envs=[f"TRIED={config.get('value') or 'first'}"],
-    labels=[{"label": "tried", "value": "yes"}],
+    envs=[f"TEST={config.get('value') or 'first'}"],
+    labels=[{"label": "test", "value": "yes"}],
     read_only=True,
     capabilities={"drops": ["ALL"]},
     security_opts=["no-new-privileges:true"],
@@ -69,9 +69,8 @@ pulumi.export("driver", found.driver)
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path / "project")
-    made.succeed("stack", "init", "dev")
+def project(tmp_path: Path, new_stack: Path) -> Iterator[Project]:
+    made = Project(tmp_path / "project", new_stack)
     try:
         yield made
     finally:
@@ -144,14 +143,14 @@ def test_image_network_volume_and_container(project: Project) -> None:
     shutil.copy2(BIN / STAY, context / "stay")
     (context / "Dockerfile").write_text("FROM scratch\nCOPY stay /stay\n")
     project.write(PROGRAM)
-    image = f"loadbalancer-tried:{os.getpid()}"
+    image = f"loadbalancer-test:{os.getpid()}"
     project.succeed("config", "set", "image", image)
 
     project.up()
     outputs = json.loads(project.succeed("stack", "output", "--json"))
     assert outputs["driver"] == "bridge"
     first = inspect(outputs["id"])
-    assert first["Config"]["Env"][0] == "TRIED=first"
+    assert first["Config"]["Env"][0] == "TEST=first"
     assert first["HostConfig"]["CapDrop"] == ["ALL"]
     assert first["HostConfig"]["ReadonlyRootfs"] is True
 
@@ -164,7 +163,7 @@ def test_image_network_volume_and_container(project: Project) -> None:
     assert replaced["id"] != outputs["id"]
     assert replaced["name"] != outputs["name"]
     assert not exists("container", outputs["id"])
-    assert inspect(replaced["id"])["Config"]["Env"][0] == "TRIED=second"
+    assert inspect(replaced["id"])["Config"]["Env"][0] == "TEST=second"
 
     project.destroy()
     assert not exists("container", replaced["id"])
@@ -173,10 +172,10 @@ def test_image_network_volume_and_container(project: Project) -> None:
 
 def test_error_of_the_engine_is_shown(project: Project) -> None:
     project.write("import pulumi_docker as docker\ndocker.Network('n', driver='no-such-driver')\n")
-    said = project.run("up", "--yes", "--skip-preview")
-    assert said.code != 0
-    assert "no-such-driver" in said.text
-    assert "Traceback" not in said.text
+    result = project.run("up", "--yes", "--skip-preview")
+    assert result.code != 0
+    assert "no-such-driver" in result.text
+    assert "Traceback" not in result.text
 
 
 def test_killed_cli_leaves_no_plugin(project: Project, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ LAYOUT = {
 }
 
 PATIENCE = 60.0
-"""Seconds of silence that mean nothing: the server is a thread of a machine with other work."""
+"""Seconds without data; the server is a thread of a machine that may be busy."""
 
 
 class Server:
@@ -61,7 +61,7 @@ class Server:
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def bin_folder(tmp_path: Path) -> Path:
     return tmp_path / "home with blanks" / "bin"
 
 
-def refused(bin_folder: Path, says: str, silence: float = PATIENCE) -> None:
-    """See that a download is refused for a reason, and leaves no trace."""
+def refused(bin_folder: Path, says: str, timeout: float = PATIENCE) -> None:
+    """Check that a download is refused for a reason, and changes no file."""
     before = snapshot(bin_folder)
     with pytest.raises(DownloadError, match=says):
-        fetch(VERSION, bin_folder, PROGRAMS, silent, silence)
+        fetch(VERSION, bin_folder, PROGRAMS, silent, timeout)
     assert snapshot(bin_folder) == before
 
 
@@ -107,8 +107,8 @@ def test_programs_of_the_official_layout_are_installed(server: Server, bin_folde
         "pulumi-language-nodejs",
         "pulumi-language-python",
     ]
-    said = subprocess.run([bin_folder / "pulumi"], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == f"v{VERSION}"
+    done = subprocess.run([bin_folder / "pulumi"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"v{VERSION}"
     assert any("MB" in line for line in seen)
 
 
@@ -123,12 +123,10 @@ def test_an_older_cli_is_replaced(server: Server, bin_folder: Path) -> None:
 
 def test_a_wrong_checksum_is_refused(server: Server, bin_folder: Path) -> None:
     server.release(LAYOUT, checksum="a" * 64)
-    refused(bin_folder, "not what its checksum file says, refused")
+    refused(bin_folder, "wrong checksum of")
 
 
-def test_what_was_there_stays_when_the_download_is_refused(
-    server: Server, bin_folder: Path
-) -> None:
+def test_a_refused_download_changes_no_file(server: Server, bin_folder: Path) -> None:
     bin_folder.mkdir(parents=True)
     (bin_folder / "pulumi").write_text("old")
     server.release(LAYOUT, checksum="a" * 64)
@@ -144,7 +142,7 @@ def test_a_release_without_checksums_is_refused(server: Server, bin_folder: Path
 def test_a_truncated_archive_is_refused(server: Server, bin_folder: Path) -> None:
     archive = server.release(LAYOUT)
     archive.write_bytes(archive.read_bytes()[:-40])
-    refused(bin_folder, "not what its checksum file says")
+    refused(bin_folder, "wrong checksum of")
 
 
 def test_an_archive_that_was_truncated_before_its_checksum_is_refused(
@@ -153,7 +151,7 @@ def test_an_archive_that_was_truncated_before_its_checksum_is_refused(
     archive = server.release(LAYOUT)
     archive.write_bytes(archive.read_bytes()[:-40])
     server.sums(hashlib.sha256(archive.read_bytes()).hexdigest())
-    refused(bin_folder, "cannot be used")
+    refused(bin_folder, "download from .* failed")
 
 
 @pytest.mark.parametrize("evil", ["pulumi/../../../evil", "/tmp/evil"])  # noqa: S108
@@ -189,19 +187,17 @@ def test_an_archive_without_a_needed_program_is_refused(server: Server, bin_fold
     refused(bin_folder, "lacks pulumi-language-python")
 
 
-def test_a_server_that_never_answers_is_given_up(
+def test_a_server_that_never_answers_is_an_error(
     bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{mute.getsockname()[1]}")
-        refused(bin_folder, "timed out", silence=0.3)
+        refused(bin_folder, "timed out", timeout=0.3)
 
 
-def test_a_host_that_is_not_there_is_named(
-    bin_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_host_is_named(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "http://127.0.0.1:9")
-    refused(bin_folder, r"127\.0\.0\.1:9 cannot be used")
+    refused(bin_folder, r"download from 127\.0\.0\.1:9 failed")
 
 
 def test_only_http_addresses_are_asked(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import environment, pulumi
-from toolchain.environment import Place, prepare
+from toolchain import environment, pulumicli
+from toolchain.environment import Paths, prepare
 from toolchain.steps import ToolchainError
 
 SH = shutil.which("sh") or "/bin/sh"
@@ -29,21 +29,21 @@ def evaluated(text: str, environ: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("folder", ["plain", "with blanks", 'it\'s $HOME `id` "x" \\ *'])
 def test_a_shell_gets_exactly_these_values(tmp_path: Path, folder: str) -> None:
-    place = Place(state=tmp_path / folder / ".state", bin=tmp_path / folder / "bin", login="")
+    paths = Paths(state=tmp_path / folder / ".state", bin=tmp_path / folder / "bin", login="")
     path = "/usr/bin:/bin"
-    got = evaluated(environment.shell({"PATH": path}, place), {"PATH": path})
+    got = evaluated(environment.shell({"PATH": path}, paths), {"PATH": path})
     assert got["PATH"] == f"{tmp_path / folder / 'bin'}:{path}"
-    assert got["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(place.state / "passphrase")
-    assert got["PULUMI_BACKEND_URL"] == environment.backend_url(place.state)
-    assert evaluated(environment.shell(got, Place(place.state, None, "")), got) == got
+    assert got["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(paths.state / "passphrase")
+    assert got["PULUMI_BACKEND_URL"] == environment.backend_url(paths.state)
+    assert evaluated(environment.shell(got, Paths(paths.state, None, "")), got) == got
 
 
 def test_every_line_is_an_export(tmp_path: Path) -> None:
-    text = environment.shell({}, Place(tmp_path / ".state", tmp_path / "bin", ""))
+    text = environment.shell({}, Paths(tmp_path / ".state", tmp_path / "bin", ""))
     assert all(line.startswith("export ") for line in text.splitlines())
 
 
-def test_the_passphrase_is_made_once_and_for_nobody_else(tmp_path: Path) -> None:
+def test_the_passphrase_is_made_once_and_only_this_user_can_read_it(tmp_path: Path) -> None:
     state = tmp_path / ".state"
     prepare(state)
     first = (state / "passphrase").read_text()
@@ -61,7 +61,7 @@ def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(tmp_path: Path) 
     stacks.mkdir(parents=True)
     (stacks / "dev.json").write_text("{}")
     (stacks / "dev.json.bak").write_text("{}")
-    with pytest.raises(ToolchainError, match=r"passphrase is gone.*\(dev\)"):
+    with pytest.raises(ToolchainError, match=r"passphrase is missing.*\(dev\)"):
         prepare(state)
     assert not (state / "passphrase").exists()
 
@@ -82,7 +82,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("{broken", ""),
     ],
 )
-def test_login_is_what_pulumi_has_stored(home: Path, content: str, login: str) -> None:
+def test_login_is_read_from_the_credentials_file(home: Path, content: str, login: str) -> None:
     (home / "credentials.json").write_text(content)
     assert environment.login({}) == login
     elsewhere = {"PULUMI_CREDENTIALS_PATH": str(home / "elsewhere")}
@@ -93,6 +93,6 @@ def test_without_pulumi_the_error_says_how_to_get_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(home))
-    assert pulumi.find() is None
-    with pytest.raises(ToolchainError, match="./lb up"):
-        environment.place(home)
+    assert pulumicli.find() is None
+    with pytest.raises(ToolchainError, match=r"\./lb up"):
+        environment.locate(home)

@@ -15,17 +15,18 @@ from tests.toolchain.pulumiproject import (
     BIN,
     PATIENCE,
     Project,
-    Said,
+    Result,
     running,
     still_alive,
     wait_until,
 )
+from tests.toolchain.wheels import write_wheel
 
-TELL = """
+RECORD_ENVIRONMENT = """
 import json, os, pulumi
 from pathlib import Path
 config = pulumi.Config()
-Path("told.json").write_text(json.dumps({
+Path("recorded.json").write_text(json.dumps({
     "variables": sorted(name for name in os.environ if name.startswith("PULUMI_CONFIG")),
     "keys": json.loads(os.environ.get("PULUMI_CONFIG_SECRET_KEYS", "[]")),
     "plain": config.get("plain"),
@@ -49,7 +50,7 @@ class Provider(dynamic.ResourceProvider):
     serialize_as_secret_always = False
 
     def create(self, props):
-        print("a word from the provider")
+        print("printed by the provider")
         Path("creating").touch()
         time.sleep(props["seconds"])
         return dynamic.CreateResult("made", {"doubled": 2 * props["value"]})
@@ -62,37 +63,34 @@ class Thing(dynamic.Resource):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "project")
-    made.succeed("stack", "init", "dev")
-    return made
+def project(tmp_path: Path, new_stack: Path) -> Project:
+    return Project(tmp_path / "project", new_stack)
 
 
-def diagnostics(said: Said) -> str:
-    """Return what is shown at the end; while it works the CLI shows the same in passing."""
-    return said.text.partition("\nDiagnostics:\n")[2]
+def diagnostics(result: Result) -> str:
+    """Return the diagnostics at the end; the CLI prints them during the run as well."""
+    return result.text.partition("\nDiagnostics:\n")[2]
 
 
-def told(project: Project) -> dict[str, object]:
-    found = json.loads((project.folder / "told.json").read_text())
+def recorded(project: Project) -> dict[str, object]:
+    found = json.loads((project.folder / "recorded.json").read_text())
     assert isinstance(found, dict)
     return found
 
 
 def test_program_gets_its_stack_and_its_config(project: Project) -> None:
-    project.write(TELL)
-    project.succeed("config", "set", "plain", "seen")
-    project.succeed("config", "set", "--secret", "hidden", "unseen")
+    project.write(RECORD_ENVIRONMENT)
+    project.succeed("config", "set-all", "--plaintext", "plain=seen", "--secret", "hidden=unseen")
 
     assert "unseen" not in project.up()
 
-    assert told(project) == {
+    assert recorded(project) == {
         "variables": ["PULUMI_CONFIG", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_SECRET_KEYS"],
-        "keys": ["tried:hidden"],
+        "keys": ["test:hidden"],
         "plain": "seen",
         "hidden": "unseen",
         "organization": "organization",
-        "project": "tried",
+        "project": "test",
         "stack": "dev",
         "dry_run": False,
         "root": str(project.folder),
@@ -102,9 +100,9 @@ def test_program_gets_its_stack_and_its_config(project: Project) -> None:
 
 
 def test_empty_config_is_no_variable_at_all(project: Project) -> None:
-    project.write(TELL)
+    project.write(RECORD_ENVIRONMENT)
     project.succeed("preview")
-    found = told(project)
+    found = recorded(project)
     assert found["variables"] == ["PULUMI_CONFIG_PASSPHRASE"]
     assert found["dry_run"] is True
 
@@ -118,80 +116,71 @@ def test_what_the_program_prints_is_shown(project: Project) -> None:
 
 def test_exception_is_shown_once_with_its_traceback(project: Project) -> None:
     project.write("def fail():\n    raise ValueError('it broke')\n\nfail()\n")
-    said = project.run("preview")
-    assert said.code != 0
-    shown = diagnostics(said)
-    assert shown.count("ValueError: it broke") == 1, said.text
+    result = project.run("preview")
+    assert result.code != 0
+    shown = diagnostics(result)
+    assert shown.count("ValueError: it broke") == 1, result.text
     assert shown.count("Traceback (most recent call last)") == 1
     assert "in fail" in shown
-    assert "exit code" not in said.text
+    assert "exit code" not in result.text
 
 
 def test_run_error_is_shown_without_a_traceback(project: Project) -> None:
     project.write("import pulumi\nraise pulumi.RunError('set the key')\n")
-    said = project.run("preview")
-    assert said.code != 0
-    assert diagnostics(said).count("set the key") == 1, said.text
-    assert "Traceback" not in said.text
+    result = project.run("preview")
+    assert result.code != 0
+    assert diagnostics(result).count("set the key") == 1, result.text
+    assert "Traceback" not in result.text
 
 
-def test_exit_code_of_what_was_shown_adds_nothing(project: Project) -> None:
+def test_exit_code_after_a_shown_error_adds_no_error(project: Project) -> None:
     project.write("import pulumi, sys\npulumi.log.error('seen already')\nsys.exit(32)\n")
-    said = project.run("preview")
-    assert said.code != 0
-    assert diagnostics(said).count("seen already") == 1, said.text
-    assert "exit code" not in said.text
+    result = project.run("preview")
+    assert result.code != 0
+    assert diagnostics(result).count("seen already") == 1, result.text
+    assert "exit code" not in result.text
 
 
 def test_any_other_exit_code_is_named(project: Project) -> None:
     project.write("import sys\nsys.exit(7)\n")
-    said = project.run("preview")
-    assert said.code != 0
-    assert "exited with non-zero exit code: 7" in said.text
+    result = project.run("preview")
+    assert result.code != 0
+    assert "exited with non-zero exit code: 7" in result.text
 
 
 def test_failed_resource_leaves_no_traceback_of_the_program(project: Project) -> None:
     failing = SLOW_PROVIDER.replace("time.sleep(", "raise RuntimeError('no luck' or ")
-    # The second one is still under way when the first fails, so the engine ends the program.
+    # The second one is still being created when the first fails, so the engine ends the program.
     program = "from things import Thing\nfor n in range(2):\n    Thing(f't{n}', 1)\n"
     project.write(program, things=failing)
-    said = project.run("up", "--yes", "--skip-preview")
-    assert said.code != 0
-    assert "Exception calling application: no luck" in said.text
-    assert "pulumi-language-python-exec" not in said.text
-    assert "KeyboardInterrupt" not in said.text
+    result = project.run("up", "--yes", "--skip-preview")
+    assert result.code != 0
+    assert "Exception calling application: no luck" in result.text
+    assert "pulumi-language-python-exec" not in result.text
+    assert "KeyboardInterrupt" not in result.text
 
 
-def test_unknown_toolchain_is_named(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", {"toolchain": "conda"})
+def test_unknown_toolchain_is_named(tmp_path: Path, new_stack: Path) -> None:
+    project = Project(tmp_path / "project", new_stack, {"toolchain": "conda"})
     project.write("")
-    project.succeed("stack", "init", "dev")
-    said = project.run("preview")
-    assert said.code != 0
-    assert '"conda"; it can be pip, uv or poetry' in said.text
+    result = project.run("preview")
+    assert result.code != 0
+    assert '"conda"; it can be pip, uv or poetry' in result.text
 
 
-def write_package(folder: Path, name: str) -> None:
-    (folder / name).mkdir()
-    (folder / name / f"{name}.py").touch()
-    (folder / name / "pyproject.toml").write_text(
-        f'[project]\nname = "{name}"\nversion = "1.2"\n[tool.setuptools]\npy-modules = ["{name}"]\n'
-    )
-
-
-def test_install_makes_the_environment_and_adds_to_it(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", {"toolchain": "pip", "virtualenv": "mine"})
+def test_install_makes_the_environment_and_adds_to_it(tmp_path: Path, new_stack: Path) -> None:
+    options = {"toolchain": "pip", "virtualenv": "mine"}
+    project = Project(tmp_path / "project", new_stack, options)
     project.write("import tiny")
-    write_package(project.folder, "tiny")
-    write_package(project.folder, "late")
     requirements = project.folder / "requirements.txt"
-    requirements.write_text("./tiny\n")
+    requirements.write_text(f"./{write_wheel(project.folder, '1.0', 'tiny').name}\n")
     assert "Finished installing dependencies" in project.succeed("install")
     python = project.folder / "mine" / "bin" / "python"
     subprocess.run([python, "-c", "import tiny"], check=True)
 
-    # Now that there is an environment, only the installation can bring something new.
-    requirements.write_text("./tiny\n./late\n")
+    # Now that the environment exists, only the installation can add a package.
+    with requirements.open("a") as file:
+        file.write(f"./{write_wheel(project.folder, '1.2', 'late').name}\n")
     project.succeed("install")
     about = json.loads(project.succeed("about", "--json"))
     assert {"name": "late", "version": "1.2"} in about["dependencies"]
@@ -211,7 +200,7 @@ def test_dynamic_provider(project: Project) -> None:
     )
     project.write(program, things=SLOW_PROVIDER)
     shown = project.up()
-    assert "a word from the provider" in shown
+    assert "printed by the provider" in shown
     assert project.succeed("stack", "output", "d").strip() == "42"
     project.succeed("preview", "--expect-no-changes")
     project.destroy()
@@ -232,7 +221,7 @@ PolicyPack("limits", enforcement_level=EnforcementLevel.MANDATORY, policies=[
 
 @pytest.fixture(scope="session")
 def policy_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the policy SDK on top of what the tests' own has."""
+    """A virtual environment with the policy SDK and the packages of the tests' own one."""
     folder = tmp_path_factory.mktemp("policy") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     scheme = {"base": str(folder), "platbase": str(folder)}
@@ -256,13 +245,13 @@ def test_policy_pack_refuses_a_resource(
     project.succeed("preview", "--policy-pack", pack)
 
     project.write("from things import Thing\nThing('t', 3)\n", things=SLOW_PROVIDER)
-    said = project.run("preview", "--policy-pack", pack)
-    assert said.code != 0
-    assert "3.0 is too much" in said.text
+    result = project.run("preview", "--policy-pack", pack)
+    assert result.code != 0
+    assert "3.0 is too much" in result.text
 
 
 def started_slowly(project: Project, log: Path) -> tuple[subprocess.Popen[bytes], dict[int, str]]:
-    """Start an `up` that does not end by itself, and return it with all processes below it."""
+    """Start an `up` that does not end by itself; return it and all its descendants."""
     project.write("from things import Thing\nThing('t', 1, 3600)\n", things=SLOW_PROVIDER)
     up = project.start("up", "--yes", "--skip-preview", log=log)
     creating = project.folder / "creating"
@@ -296,17 +285,17 @@ def test_interrupted_cli_leaves_no_process_and_no_traceback(
 ) -> None:
     log = tmp_path / "log"
     up, below = started_slowly(project, log)
-    # The first asks; a second one ends the resource that is under way. Of two that wait to be
-    # taken the kernel delivers one.
-    for told in ("^C received; cancelling", "^C received; terminating"):
+    # The first interrupt cancels, the second one ends the resource operation in progress. Of two
+    # pending signals the kernel delivers one.
+    for shown in ("^C received; cancelling", "^C received; terminating"):
         os.kill(up.pid, signal.SIGINT)
-        assert wait_until(partial(is_in, told, log)), log.read_text()
+        assert wait_until(partial(is_in, shown, log)), log.read_text()
     assert up.wait(PATIENCE) != 0
     assert wait_until(lambda: not still_alive(below)), still_alive(below)
     assert "Traceback" not in log.read_text()
 
 
-def test_host_that_nobody_started_refuses_to_stay(tmp_path: Path) -> None:
+def test_host_without_an_engine_exits(tmp_path: Path) -> None:
     unused = "127.0.0.1:9"
     for name in ("pulumi-language-python", "pulumi-resource-pulumi-python"):
         done = subprocess.run(

@@ -1,31 +1,17 @@
-"""A virtual environment that is made, kept, renewed and repaired; no package index is asked."""
+"""A virtual environment that is made, kept, updated and repaired, without a package index."""
 
-import shutil
+import importlib.util
 import subprocess
-import zipfile
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
+from tests.toolchain.wheels import write_wheel
 from toolchain import virtualenv
 from toolchain.steps import Report, ToolchainError, silent
 from toolchain.virtualenv import INSTALLING, ensure, python_of
-
-WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-
-
-def write_wheel(folder: Path, version: str) -> Path:
-    """Write the wheel of a package called `tiny`."""
-    path = folder / f"tiny-{version}-py3-none-any.whl"
-    info = f"tiny-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("tiny.py", f"VERSION = {version!r}\n")
-        wheel.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"
-        )
-        wheel.writestr(f"{info}/WHEEL", WHEEL)
-        wheel.writestr(f"{info}/RECORD", "")
-    return path
 
 
 @pytest.fixture
@@ -36,22 +22,17 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment to copy, because making one takes seconds."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "requirements.txt").write_text("")
-    ensure(folder / ".venv", folder / "requirements.txt", silent)
-    return folder / ".venv"
-
-
 @pytest.fixture
-def venv(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def create(folder: Path, _python: Path, _report: Report) -> None:
-        shutil.copytree(made, folder, symlinks=True)
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment that takes pip from the tests' own one: installing pip takes seconds."""
 
-    create(tmp_path / ".venv", Path(), silent)
+    def create(folder: Path, python: Path, _report: Report) -> None:
+        subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
+        (packages,) = folder.glob("lib/python*/site-packages")
+        (packages / "pip.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+
     monkeypatch.setattr(virtualenv, "create", create)
+    create(tmp_path / ".venv", Path(sys.executable), silent)
     return tmp_path / ".venv"
 
 
@@ -63,7 +44,8 @@ def version_of_tiny(venv: Path) -> str:
     return done.stdout.strip()
 
 
-def test_installs_once_and_then_finds(venv: Path, requirements: Path) -> None:
+def test_an_environment_is_made_once_and_then_found(tmp_path: Path, requirements: Path) -> None:
+    venv = tmp_path / ".venv"
     assert ensure(venv, requirements, silent).how == "installed"
     assert version_of_tiny(venv) == "1.0"
     assert ensure(venv, requirements, silent).how == "found"
@@ -76,7 +58,7 @@ def test_changed_requirements_are_installed(venv: Path, requirements: Path) -> N
     assert version_of_tiny(venv) == "2.0"
 
 
-def test_an_interrupted_installation_is_made_anew(venv: Path, requirements: Path) -> None:
+def test_an_interrupted_installation_is_made_again(venv: Path, requirements: Path) -> None:
     ensure(venv, requirements, silent)
     (venv / INSTALLING).touch()
     half_done = next(venv.glob("lib/python*/site-packages")) / "half-done.py"
@@ -95,7 +77,7 @@ def test_a_lost_interpreter_is_replaced(venv: Path, requirements: Path) -> None:
     assert python_of(venv) is not None
 
 
-def test_a_package_that_cannot_be_had_is_an_error_and_tried_again(
+def test_a_missing_package_is_an_error_and_the_next_run_installs(
     venv: Path, requirements: Path
 ) -> None:
     good = requirements.read_text()
@@ -104,3 +86,17 @@ def test_a_package_that_cannot_be_had_is_an_error_and_tried_again(
         ensure(venv, requirements, silent)
     requirements.write_text(good)
     assert ensure(venv, requirements, silent).how == "installed"
+
+
+def test_an_activated_environment_can_be_imported_from(
+    venv: Path, requirements: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(venv, requirements, silent)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    virtualenv.activate(venv)
+    virtualenv.activate(venv)
+    found = importlib.util.find_spec("tiny")
+    assert found is not None
+    assert found.origin is not None
+    assert Path(found.origin).is_relative_to(venv)
+    assert sum(Path(path).is_relative_to(venv) for path in sys.path) == 1

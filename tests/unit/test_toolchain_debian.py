@@ -65,7 +65,7 @@ def test_mirror_list_is_resolved_to_its_first_address(tmp_path: Path) -> None:
 
 
 def fake(folder: Path, name: str, script: str) -> None:
-    """Put a program into `folder` that notes how it was called, and does what `script` says."""
+    """Write a program that records how it was called, then runs `script`."""
     program = folder / name
     program.write_text(f'#!/bin/sh\necho "{name} $*" >> "{folder}/calls"\n{script}\n')
     program.chmod(0o755)
@@ -97,16 +97,18 @@ def calls(programs: Path) -> list[str]:
 @pytest.mark.parametrize("program", ["apt-get", "dpkg"])
 def test_install_waits_for_another_run_of_apt(program: str, complaint: str, programs: Path) -> None:
     fake(
-        programs, program, f'mkdir "{programs}/tried" 2>&- || exit 0; echo "{complaint}"; exit 100'
+        programs, program, f'mkdir "{programs}/called" 2>&- || exit 0; echo "{complaint}"; exit 100'
     )
-    said: list[str] = []
-    debian.install(["thing"], said.append)
+    reported: list[str] = []
+    debian.install(["thing"], reported.append)
     assert calls(programs)[-1] == "apt-get install -y --no-install-recommends thing"
     assert len(calls(programs)) == 4
-    assert "waiting for another run of apt or dpkg to end" in said
+    assert "waiting for another run of apt or dpkg to end" in reported
 
 
-def test_install_does_not_wait_for_ever(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_waits_only_until_its_timeout(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake(programs, "dpkg", 'echo "frontend lock was locked by another process"; exit 2')
     monkeypatch.setattr(debian, "LOCK_TIMEOUT", 0.1)
     with pytest.raises(ToolchainError, match="was locked by another process"):
@@ -151,7 +153,7 @@ def test_unpack_takes_the_files_and_runs_no_script(
     assert not partial.exists()
 
 
-def test_unpack_leaves_nothing_half_done_in_its_place(programs: Path, tmp_path: Path) -> None:
+def test_an_interrupted_unpack_leaves_no_folder(programs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "thing"
     fake(programs, "apt-get", '[ "$1" = update ] || touch thing_1_all.deb')
     fake(programs, "dpkg-deb", f"{UNPACK}; exit 2")

@@ -22,11 +22,11 @@ def put(folder: Path, version: str = "thing, version 2.42.0+ds (branch: x)") -> 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the only folder of PATH, in a world that has nothing yet and cannot get anything."""
+    """Return the only folder of PATH, on a machine that has no package and can get none."""
     folder = tmp_path / "path"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(devtools, "BUILD", tmp_path / "build")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(devtools, "TOOLS", (UNPACKED,))
     monkeypatch.setattr(debian, "why_not_installable", lambda: "that needs root")
     monkeypatch.setattr(debian, "why_not_unpackable", lambda: "this is not Debian")
@@ -41,7 +41,7 @@ def test_found_on_path(tool: Tool, path: Path) -> None:
 
 
 def test_path_comes_before_what_was_unpacked(path: Path, tmp_path: Path) -> None:
-    unpacked = put(tmp_path / "build/thing-package/usr/bin")
+    unpacked = put(tmp_path / "loadbalancer/thing-package/usr/bin")
     assert devtools.find("thing") == unpacked
     assert devtools.find("thing") != put(path)
     assert devtools.find("thing") == path / "thing"
@@ -61,7 +61,7 @@ def test_nothing_is_found(path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_had_is_told_with_what_to_do(tool: Tool, says: str, path: Path) -> None:
+def test_a_missing_package_is_an_error_with_advice(tool: Tool, says: str, path: Path) -> None:
     with pytest.raises(ToolchainError, match=f"^{says}$"):
         devtools.ensure(tool, silent)
 
@@ -86,11 +86,11 @@ def test_unpacked_once(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(debian, "unpack", unpack)
     outcomes = [devtools.ensure(UNPACKED, silent) for _ in range(2)]
     assert [outcome.how for outcome in outcomes] == ["downloaded", "found"]
-    place = tmp_path / "build/thing-package/usr/bin/thing"
-    assert {outcome.detail for outcome in outcomes} == {f"2.42.0 at {place}"}
+    unpacked = tmp_path / "loadbalancer/thing-package/usr/bin/thing"
+    assert {outcome.detail for outcome in outcomes} == {f"2.42.0 at {unpacked}"}
 
 
-def test_a_program_that_does_not_run_is_not_taken(
+def test_a_program_that_does_not_run_is_an_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (path / "thing").write_text("#!/nowhere/sh\n")

@@ -1,10 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
+from resource import RLIM_INFINITY
 
 import pytest
 
-from toolchain.dockerapi import ssh_command
-from toolchain.engine import Situation, is_running, plan, remove_stale
+from toolchain.engine import (
+    OPEN_FILES,
+    Situation,
+    is_running,
+    open_files_limits,
+    plan,
+    remove_stale,
+)
 from toolchain.steps import ToolchainError
 
 BARE_ROOT_DEBIAN = Situation(
@@ -61,19 +68,24 @@ def test_a_pid_file_counts_only_for_its_own_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "not a number", "99"])
-def test_a_pid_file_of_nothing_is_stale(tmp_path: Path, content: str) -> None:
+def test_a_pid_file_without_a_process_is_stale(tmp_path: Path, content: str) -> None:
     path = tmp_path / "docker.pid"
     path.write_text(content)
     assert not is_running(path, "dockerd", tmp_path)
 
 
-def test_ssh_address_becomes_a_command() -> None:
-    assert ssh_command("ssh://me@far.example:2222")[3:] == [
-        "-p",
-        "2222",
-        "--",
-        "me@far.example",
-        "docker",
-        "system",
-        "dial-stdio",
-    ]
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [
+        (1024, 20_000, [(OPEN_FILES, OPEN_FILES), (20_000, 20_000)]),
+        (1024, OPEN_FILES, [(OPEN_FILES, OPEN_FILES)]),
+        (1024, 2 * OPEN_FILES, [(OPEN_FILES, 2 * OPEN_FILES)]),
+        (1024, RLIM_INFINITY, [(OPEN_FILES, RLIM_INFINITY)]),
+        (2 * OPEN_FILES, RLIM_INFINITY, [(2 * OPEN_FILES, RLIM_INFINITY)]),
+        (RLIM_INFINITY, RLIM_INFINITY, [(RLIM_INFINITY, RLIM_INFINITY)]),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_and_never_lowered(
+    soft: int, hard: int, expected: list[tuple[int, int]]
+) -> None:
+    assert open_files_limits(soft, hard) == expected

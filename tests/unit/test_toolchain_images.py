@@ -44,7 +44,7 @@ def test_left_out_of_an_image(path: str) -> None:
         "etc/resolv.conf.d",
     ],
 )
-def test_part_of_an_image(path: str) -> None:
+def test_kept_in_an_image(path: str) -> None:
     assert kept(path)
 
 
@@ -81,7 +81,7 @@ def test_recipe_hash_covers_files_and_certificates(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_an_equivalent_never_bears_the_official_name(recipe: Recipe) -> None:
+def test_an_equivalent_never_has_the_official_name(recipe: Recipe) -> None:
     name = recipe.own_name("01234567")
     assert name == f"{OWN}{recipe.key}:{recipe.version}-01234567"
     labels = recipe.labels("01234567", f"{recipe.version}.6")
@@ -105,24 +105,24 @@ def test_an_older_recipe_is_replaced() -> None:
     assert changes({"python": PYTHON.own_name("00000000")}, MADE)["python"] == MADE[0].name
 
 
-def test_our_names_go_when_the_official_images_are_there() -> None:
+def test_names_of_made_images_are_removed_when_the_official_images_are_there() -> None:
     assert changes({"python": MADE[0].name}, OFFICIAL) == {"python": None}
 
 
 @pytest.mark.parametrize("images", [MADE, OFFICIAL])
-def test_a_name_of_the_users_own_stays(images: list[Image]) -> None:
+def test_a_name_that_the_user_has_set_stays(images: list[Image]) -> None:
     users = {"python": "registry.example/python:3.13", "nginx": "nginx:1.30"}
     assert changes(users, images) == {}
 
 
-def test_a_default_of_the_project_is_no_choice_of_the_users() -> None:
+def test_a_default_of_the_project_is_not_a_choice_of_the_user() -> None:
     shown = {"python": PYTHON.official, "nginx": "registry.example/nginx:1"}
     text = "config:\n  loadbalancer:baseImages:\n    nginx: registry.example/nginx:1\n"
     assert without_defaults(shown, text) == {"nginx": "registry.example/nginx:1"}
 
 
 def test_base_images_are_picked_out_of_the_whole_config() -> None:
-    said = """{"loadbalancer:port": {"value": "8080", "secret": false},
+    printed = """{"loadbalancer:port": {"value": "8080", "secret": false},
       "loadbalancer:baseImages": {"value": "{}", "objectValue": {"python": "x"}}}"""
-    assert base_images(said) == {"python": "x"}
+    assert base_images(printed) == {"python": "x"}
     assert base_images("{}") == {}

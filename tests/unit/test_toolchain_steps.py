@@ -6,7 +6,7 @@ import pytest
 
 from toolchain.golang import MODULE, PACKAGED, required
 from toolchain.steps import Outcome, Progress, Report, ToolchainError, perform
-from toolchain.versionnumbers import parse_version
+from toolchain.versions import parse_version
 from toolchain.virtualenv import required_files, stamp
 
 
@@ -24,7 +24,7 @@ def test_versions_compare_as_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["", "devel", "version 3"])
 def test_not_a_version(text: str) -> None:
-    with pytest.raises(ValueError, match="no version"):
+    with pytest.raises(ValueError, match="not a version"):
         parse_version(text)
 
 
