@@ -28,7 +28,7 @@ settings.load_profile("tests")
 TESTS = Path(__file__).parent
 SHARED = {"changing_stack": "changing", "session_stack": "shared"}
 """Fixtures of stacks that several modules share, and the group of the tests that use them."""
-LONGEST_FIRST = ("changing", "shared", "stack/test_rollout", "stack/test_readme")
+LONGEST_FIRST = ("changing", "rollout", "shared", "docs", "stack/test_metrics")
 """Groups that take longest; so that none of them begins when the others have ended."""
 SINGLE = ("unit",)
 """Layers whose tests need no group: they share nothing that takes long to set up."""
@@ -62,6 +62,8 @@ def layer_of(nodeid: str) -> str:
 
 def group_of(item: pytest.Item) -> str | None:
     """Name the group of a test, all of which one worker runs; None for one that has none."""
+    if mark := item.get_closest_marker("xdist_group"):
+        return str(mark.args[0])
     for fixture, group in SHARED.items():
         if fixture in getattr(item, "fixturenames", ()):
             return group

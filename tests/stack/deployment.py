@@ -1,5 +1,6 @@
 """An ephemeral stack: a copy of the project in a folder and with a backend of its own."""
 
+import hashlib
 import json
 import os
 import re
@@ -36,6 +37,9 @@ LEFT_OUT = {
 }
 """What is not copied. Compiled modules of the program are: each copy would compile them again."""
 
+EDITED = ("apps", "nginx")
+"""Folders whose files tests edit."""
+
 Changes = dict[str, int]
 """How many resources an update created, updated, replaced, deleted and left the same."""
 
@@ -70,8 +74,10 @@ class Deployment:
     folder: Path
     name: str
     environment: dict[str, str]
-    applied: dict[str, Any] | None = None
-    """The config of the last `up`; None before the first one and after one that failed."""
+    applied: object = None
+    """What `source` was at the last `up`; None before the first one and after one that failed."""
+    printed: str = ""
+    """What the last `up` printed."""
 
     @classmethod
     def create(cls, folder: Path, base_images: Mapping[str, str]) -> "Deployment":
@@ -79,12 +85,7 @@ class Deployment:
         project = folder / "project"
         project.mkdir()
         for part in PARTS:
-            source = PROJECT / part
-            if source.is_dir():
-                left_out = shutil.ignore_patterns(*LEFT_OUT.get(part, ()))
-                shutil.copytree(source, project / part, ignore=left_out)
-            else:
-                shutil.copy2(source, project / part)
+            _copy(part, project)
         (project / ".venv").symlink_to(PROJECT / ".venv")
         (folder / "state").mkdir()
         environment = {
@@ -135,7 +136,22 @@ class Deployment:
     def _backend(self) -> Path:
         return self.folder.parent / "state" / ".pulumi"
 
-    # Config
+    # What the stack is made from
+
+    def source(self) -> tuple[dict[str, Any], str]:
+        """Return the config, and a digest of the files of the apps and of nginx."""
+        digest = hashlib.sha256()
+        for folder in EDITED:
+            for path in sorted((self.folder / folder).rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    digest.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
+        return self.config(), digest.hexdigest()
+
+    def restore_files(self) -> None:
+        """Copy the files of the apps and of nginx from the project once more."""
+        for folder in EDITED:
+            shutil.rmtree(self.folder / folder)
+            _copy(folder, self.folder)
 
     def config(self) -> dict[str, Any]:
         """Return the values of the stack's config, by their full keys."""
@@ -205,9 +221,9 @@ class Deployment:
 
     def up(self) -> Changes:
         """Run `pulumi up` without a preview; errors as of `run`."""
-        config, self.applied = self.config(), None
-        self.run("up", "--yes", "--skip-preview")
-        self.applied = config
+        source, self.applied = self.source(), None
+        self.printed = self.run("up", "--yes", "--skip-preview")
+        self.applied = source
         return self._last_changes()
 
     def refresh(self) -> Changes:
@@ -259,6 +275,11 @@ class Deployment:
     def output(self, name: str) -> Any:
         """Return an output of the last update."""
         return self.outputs()[name]
+
+    def cancel(self) -> None:
+        """Remove the lock of an update that was killed, where there is one."""
+        if self.locks():
+            self.run("cancel", "--yes")
 
     def locks(self) -> list[Path]:
         """List the locks of updates that are running or were killed."""
@@ -317,11 +338,19 @@ class Deployment:
     def remove(self) -> None:
         """Remove everything of the stack, also what `destroy` cannot remove."""
         try:
-            if self.locks():
-                self.run("cancel", "--yes")
+            self.cancel()
             self.destroy()
         finally:
             leftovers.remove(engine.connect(), self.name)
+
+
+def _copy(part: str, project: Path) -> None:
+    source = PROJECT / part
+    if source.is_dir():
+        left_out = shutil.ignore_patterns(*LEFT_OUT.get(part, ()))
+        shutil.copytree(source, project / part, ignore=left_out)
+    else:
+        shutil.copy2(source, project / part)
 
 
 def _load(text: str) -> dict[str, Any]:

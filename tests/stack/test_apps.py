@@ -14,29 +14,29 @@ from tests.rotation import smooth_weighted
 from tests.stack.deployment import Deployment
 
 
-def test_five_apps_each_get_their_share(own_stack: Deployment) -> None:
+def test_five_apps_each_get_their_share(changing_stack: Deployment) -> None:
+    stack = changing_stack
     for number in (3, 4, 5):
-        command = (sys.executable, "-m", "loadbalancer", "app", f"app{number}")
-        assert own_stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
-    own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2}')
-    told = own_stack.preview().partition("Diagnostics:")[2]
-    assert told.count("apps/app5 has no weight, so it is not deployed.") == 1
-    own_stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2,"app5":1}')
-    own_stack.up()
-    answers = Counter(answer.split()[4] for answer in own_stack.answers(18))
-    assert answers == {"App1": 7, "App2": 5, "App3": 3, "App4": 2, "App5": 1}
+        command = (sys.executable, "-m", "loadbalancer", "app", "new", f"app{number}")
+        assert stack.process(*command, stdout=subprocess.DEVNULL).wait(timeout=300) == 0
+    stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2}')
+    diagnostics = stack.preview().partition("Diagnostics:")[2]
+    assert diagnostics.count("apps/app5 has no weight, so it is not deployed.") == 1
+    stack.set("weights", '{"app1":7,"app2":5,"app3":3,"app4":2,"app5":1}')
+    stack.up()
+    assert stack.shares(18) == {"app1": 7, "app2": 5, "app3": 3, "app4": 2, "app5": 1}
 
 
-def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
-    own_stack.set("apps.app2.replicas", 3)
-    own_stack.up()
-    nginx = own_stack.nginx()
+def test_replicas_keep_the_share_of_their_app(changing_stack: Deployment) -> None:
+    stack = changing_stack
+    stack.set("apps.app2.replicas", 3)
+    stack.up()
+    nginx = stack.nginx()
     assert len(LiveRoute(nginx).workers()) >= 2
     # The second reload finds every name resolved, so that servers stand in the order of the text.
-    declared = LiveRoute(nginx).text()
-    LiveRoute(nginx).apply(declared)
+    LiveRoute(nginx).apply(LiveRoute(nginx).text())
 
-    containers = own_stack.containers()
+    containers = stack.containers()
     addresses = {
         name: next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
         for name, container in containers.items()
@@ -45,7 +45,7 @@ def test_replicas_do_not_bend_the_shares(own_stack: Deployment) -> None:
     for turn in range(4 * cycle):
         # A connection each, so that both workers take part.
         headers = {"Connection": "close", "X-Request-ID": f"turn-{turn}"}
-        requests.get(own_stack.url, headers=headers, timeout=60)
+        requests.get(stack.url, headers=headers, timeout=60)
     log: dict[str, str] = {}
 
     def every_turn_is_logged() -> object:
