@@ -131,6 +131,15 @@ def changing_stack(session_changing_stack: Shared) -> Deployment:
     return session_changing_stack.reset()
 
 
+@pytest.fixture(scope="module")
+def module_stack(
+    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
+) -> Iterator[Deployment]:
+    """A stack of the module's own, not up yet."""
+    with Shared.create(tmp_path_factory.mktemp("module"), base_images) as shared:
+        yield shared.deployment
+
+
 @pytest.fixture
 def own_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
     """A stack of the test's own, not up yet."""
