@@ -1,7 +1,7 @@
-"""Compare servers for the same Flask app: throughput, waiting requests, a clean shutdown.
+"""Compare servers for the same Flask app: throughput, waiting requests, shutdown.
 
-Prints a table and judges nothing. Every figure is a ratio to a peer that was measured in the same
-round, so that a slow or busy machine shifts both. Needs ``wrk``; uses 127.0.0.1 only.
+Prints tables, without a pass or fail. Throughputs are ratios to a peer measured in the same round,
+so that a slow or busy machine affects both. Needs ``wrk``; uses 127.0.0.1 only.
 
     python benchmarks/app_servers.py [--rounds 3] [--seconds 3] [--only NAME ...]
 """
@@ -53,7 +53,7 @@ EXIT_TIMEOUT = 45.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """A server: arguments after ``python``, where ``{port}`` is filled in, and environment."""
+    """A server: arguments after ``python`` with ``{port}`` as a placeholder, and environment."""
 
     name: str
     arguments: list[str]
@@ -61,9 +61,9 @@ class Candidate:
 
 
 def shared_form(threads: int) -> Candidate:
-    """Return the server of the apps' shared form with so many threads."""
+    """Return the server of apps/_server with this number of threads."""
     return Candidate(
-        f"shared form, {threads} threads",
+        f"apps/_server, {threads} threads",
         ["-m", "_server"],
         {"PYTHONPATH": str(APPS), "APP": "bench", "PORT": "{port}", "THREADS": str(threads)},
     )
@@ -144,7 +144,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(candidate: Candidate, python: Path, folder: Path) -> Iterator[Server]:
-    """Start a candidate, wait until it answers, and end it."""
+    """Start a candidate, wait until it answers, and stop it at the end."""
     port = free_port()
     process = subprocess.Popen(
         [str(python), *(argument.format(port=port) for argument in candidate.arguments)],
@@ -179,7 +179,7 @@ def send(sock: socket.socket, path: str) -> None:
 
 
 def receive(sock: socket.socket) -> tuple[bool, bytes]:
-    """Return whether the connection stays open, and the body; ConnectionError when cut."""
+    """Return whether the connection stays open, and the body; raises ConnectionError."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _more(sock)
@@ -207,10 +207,10 @@ def ask(sock: socket.socket, path: str) -> tuple[bool, bytes]:
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw: requests a second, the 99th percentile in ms, failed requests.
+    """Result of wrk: requests per second, the 99th percentile in ms, failed requests.
 
-    ``cpu_us`` is the server's own processor time for a request: it depends least on what else
-    the machine does.
+    ``cpu_us`` is the processor time of the server per request, which depends least on the load of
+    the machine.
     """
 
     rate: float
@@ -247,7 +247,7 @@ def sleepers(server: Server) -> Iterator[None]:
     """Keep a few requests waiting inside the app."""
     stop = threading.Event()
 
-    def wait_again_and_again() -> None:
+    def wait_repeatedly() -> None:
         while not stop.is_set():
             try:
                 with closing(server.connect()) as sock:
@@ -255,7 +255,7 @@ def sleepers(server: Server) -> Iterator[None]:
             except OSError:
                 stop.wait(0.05)
 
-    threads = [threading.Thread(target=wait_again_and_again) for _ in range(SLEEPERS)]
+    threads = [threading.Thread(target=wait_repeatedly) for _ in range(SLEEPERS)]
     for thread in threads:
         thread.start()
     try:
@@ -268,7 +268,7 @@ def sleepers(server: Server) -> Iterator[None]:
 
 @dataclass
 class Shutdown:
-    """What clients saw of a SIGTERM."""
+    """Effect of a SIGTERM on clients."""
 
     in_flight: str = "cut"
     unanswered: int = 0
@@ -291,7 +291,7 @@ def shut_down(candidate: Candidate, python: Path, folder: Path) -> Shutdown:
                 seen.in_flight = type(error).__name__
 
         def talk() -> None:
-            """Ask on one connection until the server ends it; only a lost answer counts."""
+            """Send requests on one connection until the server closes it; count lost responses."""
             with closing(server.connect()) as sock:
                 asked = False
                 try:

@@ -1,10 +1,10 @@
-"""What idle containers cost the host: asked by `loadbalancer.probe`, beside asked by Docker alone.
+"""Cost of the healthchecks of idle containers: the project's healthcheck, Docker's alone, and none.
 
-    .venv/bin/python -m benchmarks.idle 10 20
+    .venv/bin/python -m benchmarks.idle [CONTAINERS] [SECONDS]
 
-Starts so many containers of either kind, and of a kind that nobody asks, and measures for so many
-seconds how busy the host's processors are. Each kind runs alone, twice, in the order a, b, c, c, b,
-a. Figures are in seconds of a processor per second; nothing else should run meanwhile.
+Starts a number of containers of one kind and measures how busy the host's processors are. Each kind
+runs alone, twice, in the order a, b, c, c, b, a. The unit is processor seconds per second. Nothing
+else should run at the same time.
 """
 
 import os
@@ -21,18 +21,18 @@ from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 from tests.stack.conftest import find_base_images
 
 _SECOND = 1_000_000_000
-_QUESTION = ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000")
+_PROBE = ("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000")
 _SERVER = ("python", "-m", "http.server", "8000")
 KINDS: dict[str, Sequence[str]] = {
-    "nobody": ("NONE",),
-    "ours": healthcheck_command(_QUESTION),
-    "docker": ("CMD", *_QUESTION),
+    "none": ("NONE",),
+    "project": healthcheck_command(_PROBE),
+    "docker": ("CMD", *_PROBE),
 }
 _HERTZ = os.sysconf("SC_CLK_TCK")
 
 
 def busy() -> float:
-    """Read for how many seconds the processors have worked, all together, since the start."""
+    """Read the busy time of all processors since the start of the machine, in seconds."""
     numbers = [int(number) for number in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
     user, nice, system, _, _, irq, softirq, *_ = numbers
     return (user + nice + system + irq + softirq) / _HERTZ
@@ -40,7 +40,7 @@ def busy() -> float:
 
 @contextmanager
 def idle(client: docker.DockerClient, count: int, tests: Sequence[str]) -> Iterator[None]:
-    """Run containers that have nothing to do, and wait until they have settled."""
+    """Run idle containers, and wait until they have started."""
     image = find_base_images()["python"]
     healthcheck = {
         "test": list(tests),
@@ -58,7 +58,7 @@ def idle(client: docker.DockerClient, count: int, tests: Sequence[str]) -> Itera
 
 
 def main(count: int = 10, seconds: int = 20) -> None:
-    """Measure, and print a line for each kind."""
+    """Measure, and print a line for each kind of healthcheck."""
     client = engine.connect()
     used = dict.fromkeys(KINDS, 0.0)
     for kind in (*KINDS, *reversed(KINDS)):
@@ -68,8 +68,8 @@ def main(count: int = 10, seconds: int = 20) -> None:
             used[kind] += (busy() - before) / seconds / 2
     for kind, one in used.items():
         print(f"{kind:>8}: {one:.3f}")
-    ratio = (used["ours"] - used["nobody"]) / (used["docker"] - used["nobody"])
-    print(f"the healthcheck costs {ratio:.2f} of a plain one")
+    ratio = (used["project"] - used["none"]) / (used["docker"] - used["none"])
+    print(f"the project's healthcheck costs {ratio:.2f} of Docker's alone")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What counting costs: requests per second with the metrics on against off, in turns.
+"""Cost of counting requests: throughput of nginx with and without it, measured alternately.
 
     eval "$(./lb env)"; .venv/bin/python -m benchmarks.metrics_cost [ROUNDS] [SECONDS]
 
-Brings a stack up and starts two more nginx in its network, alike but for the one line by which
-requests are counted. A round loads on, off, off, on, so that a machine that gets slower or faster
-meanwhile favours neither. The figure is the geometric mean of the rounds' ratios with its 95 %
-interval; beside it stands the processor time that each nginx took for a request.
+Brings a stack up and starts two more containers of nginx in its network. They differ in the line
+that counts requests. A round loads on, off, off, on, so that a change of the machine's speed
+affects both. The result is the geometric mean of the ratios of the rounds with its 95 % interval,
+and the processor time per request of each nginx.
 """
 
 import math
@@ -36,20 +36,20 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class Nginx:
-    """One nginx of the comparison."""
+    """One of the compared nginx containers."""
 
     container: Container
     url: str
     admin_url: str
 
     def processor_time(self) -> float:
-        """Read the microseconds that its processes have taken so far."""
+        """Read the processor time of its processes so far, in microseconds."""
         found: Any = self.container.top()
         each = [Path(f"/proc/{fields[1]}/schedstat").read_text() for fields in found["Processes"]]
         return sum(int(text.split()[0]) for text in each) / 1000
 
     def load(self, seconds: int) -> tuple[float, float]:
-        """Load it; returns requests per second, and microseconds per request."""
+        """Load it; returns requests per second and processor time per request in microseconds."""
         before = self.processor_time()
         command = ["wrk", f"-c{CONNECTIONS}", "-t1", f"-d{seconds}", self.url]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -62,7 +62,7 @@ class Nginx:
 
 @contextmanager
 def nginx(stack: Deployment, files: Path, config: str) -> Iterator["Nginx"]:
-    """Start the stack's nginx once more with a configuration, put into a folder that is new."""
+    """Start another container of the stack's nginx, with this configuration in a new folder."""
     shutil.copytree(PROJECT / "nginx", files / "current")
     (files / "current" / "nginx.conf").write_text(config)
     running, (port, admin_port) = stack.nginx(), free_ports(2)
@@ -91,7 +91,7 @@ def main(rounds: int, seconds: int) -> None:
     """Measure, and print a line for each round."""
     text = (PROJECT / "nginx" / "nginx.conf").read_text()
     if COUNTING not in text:
-        raise SystemExit("nginx.conf counts in another way than this benchmark knows")
+        raise SystemExit(f"nginx.conf does not contain the line {COUNTING.strip()!r}")
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)

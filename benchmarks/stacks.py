@@ -1,10 +1,10 @@
-"""How the time of `pulumi up` grows with the number of stacks on a host.
+"""Duration of `pulumi up` by the number of stacks on a host.
 
     eval "$(./lb env)"; .venv/bin/python -m benchmarks.stacks 10
 
-Brings so many stacks up one after the other, each with weights of its own, sees that each answers
-with these, destroys the first and sees that the others still do. Times are in seconds; the ratio is
-to the first stack of the same run.
+Brings a number of stacks up one after the other, each with different weights, and compares the
+shares of each with its weights. Then it destroys the first one and compares the others again. Times
+are in seconds; ratios are relative to the first stack of the run.
 """
 
 import sys
@@ -25,9 +25,9 @@ def main(count: int) -> None:
         first = 0.0
         print(f"{'stack':>5} {'weights':>8} {'up':>6} {'ratio':>6}")
         for number in range(1, count + 1):
-            place = folder / str(number)
-            place.mkdir()
-            stack = cleanup.enter_context(Deployment.temporary(place, find_base_images()))
+            own = folder / str(number)
+            own.mkdir()
+            stack = cleanup.enter_context(Deployment.temporary(own, find_base_images()))
             stack.set_weights(app1=number, app2=1)
             start = time.monotonic()
             stack.up()
@@ -35,17 +35,17 @@ def main(count: int) -> None:
             first = first or took
             stacks.append(stack)
             print(f"{number:>5} {f'{number}:1':>8} {took:>6.1f} {took / first:>6.2f}", flush=True)
-        _answer_with_their_own(stacks, 1)
+        _check_shares(stacks, 1)
         stacks[0].destroy()
-        _answer_with_their_own(stacks[1:], 2)
-        print(f"each of {count} answered with its weights, and {count - 1} after one had gone")
+        _check_shares(stacks[1:], 2)
+        print(f"{count} stacks had the configured shares, and {count - 1} after one was destroyed")
 
 
-def _answer_with_their_own(stacks: list[Deployment], first: int) -> None:
+def _check_shares(stacks: list[Deployment], first: int) -> None:
     for number, stack in enumerate(stacks, first):
         shares = stack.shares(number + 1)
         if shares != {"app1": number, "app2": 1}:
-            raise SystemExit(f"stack {number} of weights {number}:1 answered {shares}")
+            raise SystemExit(f"stack {number} has weights {number}:1 and answered {shares}")
 
 
 if __name__ == "__main__":

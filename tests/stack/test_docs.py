@@ -226,7 +226,8 @@ def run(shell: Shell, command: Command) -> None:
     assert not load or not load.failures
     if command.output:
         assert printed.strip() == command.output
-    AFTER.get(command.text, lambda shell, printed: None)(shell, printed)
+    if command.text in AFTER:
+        AFTER[command.text](shell, printed)
 
 
 def readme(*, destroying: bool) -> list[Command]:
