@@ -1,4 +1,4 @@
-"""Live figures of a stack, as a table for a terminal or as plain lines; pure."""
+"""Live figures of a stack, as a table for a terminal or as plain lines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ _WIDEST_BAR, _NARROWEST_BAR = 20, 5
 
 @dataclass(frozen=True)
 class Figures:
-    """What there is to show: the last reading, and what happened in a window that ends with it.
+    """The last reading, and what happened in the window that ends with it.
 
-    `now` is in seconds since the epoch. `trouble` says why there is no newer reading; empty when
-    there is none.
+    `now` is in seconds since the epoch. `trouble` is the reason why there is no newer reading, or
+    empty.
     """
 
     url: str
@@ -38,7 +38,7 @@ class Figures:
 
     @property
     def rows(self) -> list[tuple[str, AppReading, AppWindow | None]]:
-        """The apps of the route, and those that were asked all the same."""
+        """The apps of the route, and others that got requests all the same."""
         apps = self.reading.apps if self.reading else {}
         windows = self.window.apps if self.window else {}
         every = [(name, app, windows.get(name)) for name, app in sorted(apps.items())]
@@ -46,7 +46,7 @@ class Figures:
 
 
 def table(figures: Figures, width: int) -> RenderableType:
-    """Lay the figures out for a terminal of so many columns."""
+    """Format the figures for a terminal of this width in columns."""
     parts: list[RenderableType] = [Text(line) for line in _heading(figures)]
     if figures.trouble:
         parts.append(Text(_old(figures), style="bold red"))
@@ -57,7 +57,7 @@ def table(figures: Figures, width: int) -> RenderableType:
 
 
 def _apps(figures: Figures, width: int) -> Table:
-    """Make a row of each app, with a bar of the share observed as far as there is room."""
+    """Format a row for each app, with a bar of its observed share where there is room."""
     rows = [
         (
             name,
@@ -88,7 +88,7 @@ def _apps(figures: Figures, width: int) -> Table:
 
 
 def lines(figures: Figures) -> Iterator[str]:
-    """Write the figures as plain lines, one an app, for programs too."""
+    """Format the figures as plain lines, one for each app, which programs can parse."""
     at = datetime.fromtimestamp(figures.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if figures.trouble:
         yield f"{at} {_old(figures)}"
@@ -120,7 +120,7 @@ def _heading(figures: Figures) -> Iterator[str]:
         return
     route = "no route yet"
     if reading.version:
-        route = f"route {reading.version}, put in {age(figures.now - reading.changed)} ago"
+        route = f"route {reading.version}, changed {age(figures.now - reading.changed)} ago"
     connections = "".join(
         f"{reading.connections[state]} {state}, "
         for state in ("active", "waiting")
@@ -128,7 +128,7 @@ def _heading(figures: Figures) -> Iterator[str]:
     ).rstrip(", ")
     yield f"{figures.url}: {route}" + (f"; connections: {connections}" if connections else "")
     if window is None:
-        yield "Figures begin with the second reading after a change or a restart."
+        yield "Figures start with the second reading after a change or a restart."
     else:
         rest = f"since the last change, at most {LONGEST:g} s"
         yield f"Figures of {age(window.seconds)} ({rest}): {window.requests} requests"
@@ -142,9 +142,9 @@ def _old(figures: Figures) -> str:
 
 
 def _notes(figures: Figures) -> Iterator[str]:
-    """Say what is not in the table, where there is any of it."""
+    """Describe what the table does not show."""
     if figures.reading and not figures.rows:
-        yield "No app is in the route. Bring the stack up: make up"
+        yield "No app is in the route. Bring the stack up: ./lb up"
     if figures.window is None:
         return
     unrouted = {code: count for code, count in figures.window.unrouted.items() if count}
@@ -171,7 +171,7 @@ def _servers(app: AppReading, of: str) -> str:
 
 
 def _activity(window: AppWindow | None) -> list[str]:
-    """Write an app's rate, part of errors, and quantiles."""
+    """Format an app's request rate, error rate and quantiles."""
     if window is None:
         return [UNKNOWN] * 5
     return [

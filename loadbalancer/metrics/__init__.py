@@ -1,4 +1,4 @@
-"""What nginx has counted: reading it, and what happened between two readings."""
+"""The counters of nginx: reading them, and the difference of two readings."""
 
 from loadbalancer.metrics.client import TIMEOUT, MetricsError, read
 

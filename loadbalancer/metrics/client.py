@@ -9,56 +9,56 @@ from loadbalancer.metrics import reading
 from loadbalancer.metrics.reading import Reading
 
 TIMEOUT = 5.0
-"""Seconds that the admin port has to answer in; it answers in a few milliseconds."""
+"""Seconds that the admin port may take to answer; it takes a few milliseconds."""
 
 _HTTP_OK = 200
 _LONGEST_REASON = 200
 
 
 class MetricsError(RuntimeError):
-    """The counters cannot be read; the message names the address and says what to do."""
+    """The counters cannot be read; the message holds the address and what to do."""
 
 
 def read(url: str, timeout: float = TIMEOUT) -> Reading:
-    """Read the counters of a stack's nginx, as they are now.
+    """Read the present counters of a stack's nginx.
 
     Args:
         url: the stack's output `adminUrl`.
         timeout: seconds for connecting, and for each pause in the answer.
 
     Raises:
-        MetricsError: when nobody answers there, or something else than nginx's admin port.
+        MetricsError: when the address does not answer, or is not nginx's admin port.
     """
     address = f"{url.rstrip('/')}/metrics"
     try:
         with requests.Session() as session:
-            # The admin port is on this machine's loopback, where no proxy leads.
+            # The admin port is on this machine's loopback, which no proxy reaches.
             session.trust_env = False
             answer = session.get(address, timeout=timeout, allow_redirects=False)
     except requests.Timeout as error:
         raise MetricsError(
-            f"{address} has not answered within {timeout:g} s. See how the stack is: make status"
+            f"{address} did not answer within {timeout:g} s. Check the stack: ./lb status"
         ) from error
     except requests.RequestException as error:
         raise MetricsError(
-            f"{address} does not answer ({_cause(error)}). See how the stack is: make status"
+            f"{address} does not answer ({_cause(error)}). Check the stack: ./lb status"
         ) from error
     if answer.status_code != _HTTP_OK:
         raise MetricsError(
-            f"{address} answers {answer.status_code} instead of 200. See what nginx says: make logs"
+            f"{address} answers {answer.status_code} instead of 200. Check nginx's log: ./lb logs"
         )
     try:
         return reading.parse(answer.content.decode(), time.time())
     except ValueError as error:
         reason = escape_control_chars(str(error))[:_LONGEST_REASON]
         raise MetricsError(
-            f"{address} answers something else than the counters of a load balancer: {reason}. "
-            "See which port is its own: pulumi stack output adminUrl"
+            f"{address} does not answer with the counters of a load balancer: {reason}. "
+            "Check the admin port: pulumi stack output adminUrl"
         ) from error
 
 
 def _cause(error: requests.RequestException) -> str:
-    """Say in a few words what went wrong: the innermost cause, without the objects around it."""
+    """Describe the innermost cause, without the objects around it."""
     inner: BaseException = error
     while inner.__context__ is not None:
         inner = inner.__context__

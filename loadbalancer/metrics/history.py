@@ -1,4 +1,4 @@
-"""The readings that live figures rest on; pure."""
+"""The recent readings that live figures are computed from."""
 
 from collections import deque
 
@@ -6,11 +6,11 @@ from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window, since
 
 LONGEST = 60.0
-"""Seconds that figures look back at most."""
+"""Seconds that figures cover at most."""
 
 
 class History:
-    """Readings one after the other, of one route and one run of nginx.
+    """Consecutive readings of one route and one run of nginx.
 
     What was before a change says nothing about the shares after it, so a reading of another route
     begins a new history, and so does one of an nginx that was restarted.
@@ -21,12 +21,12 @@ class History:
         self._readings: deque[Reading] = deque()
 
     def add(self, reading: Reading) -> None:
-        """Take a further reading."""
+        """Add a reading."""
         last = self.last
         if last and (_route(last) != _route(reading) or since(last, reading).reset):
             self._readings.clear()
         self._readings.append(reading)
-        # One earlier reading stays, however far apart they are.
+        # One earlier reading is kept, however old it is.
         while len(self._readings) > 2 and self._too_old(self._readings[0]):  # noqa: PLR2004
             self._readings.popleft()
 

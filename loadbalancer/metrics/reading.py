@@ -1,4 +1,4 @@
-"""What nginx's counters say at one moment: /metrics, parsed and typed; pure."""
+"""A reading of nginx's counters: the text of /metrics, parsed and typed."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _PREFIX = "loadbalancer_"
 
 @dataclass(frozen=True)
 class AppReading:
-    """An app's counters since nginx started, and what the app is given now.
+    """An app's counters since nginx started, and its present weight and servers.
 
     `requests` is by code; `attempts` is by outcome: answered, connect_failed, timeout, error,
     aborted. Sizes are in bytes. `weight` and `share` (0 to 1) are None outside the route.
@@ -35,7 +35,7 @@ class AppReading:
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything that one look at /metrics found.
+    """The content of one response of /metrics.
 
     `time` (when it was read) and `changed` (when the route was put in) are in seconds since the
     epoch. `unrouted` counts by code the requests that reached no app, `connections` is by state,
@@ -52,7 +52,7 @@ class Reading:
 
 
 def parse(text: str, time: float) -> Reading:
-    """Read Prometheus' text format 0.0.4; series that are not known here are passed over.
+    """Read Prometheus' text format 0.0.4; unknown series are ignored.
 
     Args:
         text: what /metrics answered.
@@ -65,9 +65,9 @@ def parse(text: str, time: float) -> Reading:
     version = samples.label("route_info", "version")
     changed = samples.one("route_changed_timestamp_seconds")
     if version is None or changed is None:
-        raise ValueError("it does not say which route is in force")
+        raise ValueError("the series route_info or route_changed_timestamp_seconds is missing")
     if not version.isprintable() or not isfinite(changed):
-        raise ValueError(f"{version!r} is not the version of a route, or {changed} not its time")
+        raise ValueError(f"invalid route version {version!r} or time {changed}")
     return Reading(
         time=time,
         version=version,
@@ -110,7 +110,7 @@ def _by_code(counts: Mapping[str, int]) -> dict[int, int]:
 
 def _whole(value: float) -> int:
     if not isfinite(value) or value < 0 or value != int(value):
-        raise ValueError(f"{value} is not a count")
+        raise ValueError(f"invalid count {value}")
     return int(value)
 
 
@@ -126,15 +126,15 @@ class _Samples:
                     key = (sample.name.removeprefix(_PREFIX), sample.labels.get("app", ""))
                     if sample.name.startswith(_PREFIX):
                         self._found[key].append((sample.labels, sample.value))
-        except (IndexError, KeyError) as error:  # what the parser trips over in a broken line
-            raise ValueError(f"a line is broken: {error}") from error
+        except (IndexError, KeyError) as error:  # of the parser, for a malformed line
+            raise ValueError(f"malformed line: {error}") from error
 
     def apps(self) -> list[str]:
-        """List the apps that any series is about."""
+        """List the apps that any series has as label."""
         apps = sorted({app for _, app in self._found if app})
         for app in apps:
             if not APP_NAME.fullmatch(app):
-                raise ValueError(f"{app!r} is not the name of an app")
+                raise ValueError(f"invalid app name {app!r}")
         return apps
 
     def by(self, name: str, label: str, app: str = "") -> dict[str, int]:
@@ -143,11 +143,11 @@ class _Samples:
         return {labels[label]: _whole(value) for labels, value in found if label in labels}
 
     def one(self, name: str, app: str = "") -> float | None:
-        """Return the value of a series that has no further label; None if it is not there."""
+        """Return the value of a series without further labels; None if it is missing."""
         return next((value for _, value in self._each(name, app)), None)
 
     def label(self, name: str, label: str) -> str | None:
-        """Return the value of a label of a series; None if it is not there."""
+        """Return the value of a label of a series; None if it is missing."""
         return next((labels.get(label) for labels, _ in self._each(name, "")), None)
 
     def _each(self, name: str, app: str) -> list[tuple[Mapping[str, str], float]]:

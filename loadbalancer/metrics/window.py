@@ -1,4 +1,4 @@
-"""What happened between two readings: requests, errors, shares, durations; pure."""
+"""The difference of two readings: requests, errors, shares and durations in a window."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from loadbalancer.metrics.reading import AppReading, Reading
 _Key = TypeVar("_Key")
 
 _NOT_FAILED = frozenset({"answered", "aborted"})
-"""Outcomes of a try that are no fault of the server: a client that goes away is none."""
+"""Outcomes of an attempt that are no failure of the server; `aborted` is the client's doing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AppWindow:
 
     @property
     def requests(self) -> int:
-        """Number of requests that this app was the last to be asked."""
+        """Number of requests that were passed to this app last."""
         return sum(self.by_code.values())
 
     @property
@@ -43,18 +43,18 @@ class AppWindow:
 
     @property
     def errors(self) -> int:
-        """Number of requests to which the client got a code from 500."""
+        """Number of requests with a status code of 500 or above."""
         least = HTTPStatus.INTERNAL_SERVER_ERROR
         return sum(count for code, count in self.by_code.items() if code >= least)
 
     @property
     def error_rate(self) -> float | None:
-        """Part of the requests that were errors, 0 to 1; None without requests."""
+        """Fraction of the requests that were errors, 0 to 1; None without requests."""
         return self.errors / self.requests if self.requests else None
 
     @property
     def failed_attempts(self) -> int:
-        """Number of attempts that failed: no connection, no answer in time, or a broken answer.
+        """Number of failed attempts: no connection, no response in time, or an invalid response.
 
         Where nginx could go on to another server, the client has not noticed.
         """
@@ -62,7 +62,7 @@ class AppWindow:
 
     @property
     def share(self) -> float | None:
-        """Part of all apps' requests that this one got, 0 to 1; None when there were none."""
+        """Fraction of all apps' requests that this one got, 0 to 1; None without requests."""
         return self.requests / self.total if self.total else None
 
     @property
@@ -83,7 +83,7 @@ class AppWindow:
 
 @dataclass(frozen=True)
 class Window:
-    """What happened between two readings, so many seconds apart.
+    """What happened between two readings.
 
     `apps` are those of the later reading. `reset` says that counters have begun anew in between,
     since nginx was restarted: what they had counted before that is missing here.
@@ -97,7 +97,7 @@ class Window:
 
     @property
     def requests(self) -> int:
-        """Number of requests that any app was asked."""
+        """Number of requests that were passed to any app."""
         return sum(app.requests for app in self.apps.values())
 
 
@@ -139,7 +139,7 @@ def since(earlier: Reading, later: Reading) -> Window:
 
 
 class _Difference:
-    """Subtracts counters, and notes whether one of them has begun anew."""
+    """Subtracts counters, and notes whether one of them was reset."""
 
     def __init__(self) -> None:
         self.reset = False
@@ -151,7 +151,7 @@ class _Difference:
         return later - earlier
 
     def counts(self, earlier: Mapping[_Key, int], later: Mapping[_Key, int]) -> dict[_Key, int]:
-        # One that is gone has gone back to 0.
+        # A missing counter is back at 0.
         every = {**earlier, **later}
         return {key: self.count(earlier.get(key, 0), later.get(key, 0)) for key in every}
 

@@ -2,8 +2,11 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from loadbalancer import engine
 from tests.stack.deployment import Deployment
@@ -32,8 +35,14 @@ def as_of_fixture(live: Resource, old: Resource) -> Resource:
     return found
 
 
-def test_a_stack_of_the_first_layout_is_refreshed_and_destroyed(own_stack: Deployment) -> None:
-    stack = own_stack
+@pytest.fixture
+def stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
+    """A stack of the test's own, which does not exist any more at its end."""
+    with Deployment.temporary(tmp_path, base_images) as deployment:
+        yield deployment
+
+
+def test_a_stack_of_the_first_layout_is_refreshed_and_destroyed(stack: Deployment) -> None:
     stack.set_all({"port": 0})  # so that it has a Port
     stack.up()
     old = by_kind(json.loads(FIXTURE.read_text())["deployment"]["resources"])

@@ -30,7 +30,7 @@ def wait_until(watching: Running, **wanted: dict[str, str]) -> None:
 def test_shares_rates_and_errors_as_they_are(stack: Deployment) -> None:
     settled(stack)  # so that no figure is of requests before
     with running(stack, "watch", "--interval", "0.5") as watching:
-        watching.wait_for("Figures begin")
+        watching.wait_for("Figures start")
         assert stack.output("adminUrl") in watching.printed
         wait_until(watching, app1={"observed": "-", "errors": "-"}, app2={"rate": "0.0"})
         stack.shares(100)
@@ -93,7 +93,7 @@ def test_a_table_on_a_terminal_and_a_clean_end(stack: Deployment) -> None:
     code, out, err = run(stack, "watch", "--interval", "0.1", "--count", "3")
     assert (code, err) == (0, "")
     # It looks once more than it has figures, and once more for each time that nginx was late.
-    without = out.count("Figures begin") + out.count("No figures yet")
+    without = out.count("Figures start") + out.count("No figures yet")
     assert 1 <= without < 4
     assert out.count(" app1 ") == out.count(" app2 ") == 4 - without
 

@@ -1,4 +1,4 @@
-"""The counters: read over HTTP, parsed, subtracted; against text by the format's own rules."""
+"""The counters: read over HTTP, parsed and subtracted."""
 
 import socket
 from bisect import bisect_left
@@ -97,7 +97,7 @@ another_program_total{app="other"} 1
 """
 
 
-def test_a_text_by_the_contract() -> None:
+def test_a_text_as_nginx_writes_it() -> None:
     took = Histogram((0.001, 0.5), (10, 50, 1), 0.4)
     app1 = AppReading(
         requests={200: 60, 502: 1},
@@ -140,7 +140,7 @@ def test_a_text_by_the_contract() -> None:
         (TEXT, ""),
     ],
 )
-def test_a_text_that_cannot_be_is_refused(right: str, wrong: str) -> None:
+def test_an_invalid_text_is_rejected(right: str, wrong: str) -> None:
     assert right in TEXT
     with pytest.raises(ValueError, match=r"."):
         reading.parse(TEXT.replace(right, wrong), 0)
@@ -148,7 +148,7 @@ def test_a_text_that_cannot_be_is_refused(right: str, wrong: str) -> None:
 
 @settings(max_examples=500)
 @given(st.text(), st.integers(0, len(TEXT)), st.integers(0, 40))
-def test_a_broken_text_raises_nothing_but_a_value_error(text: str, at: int, cut: int) -> None:
+def test_a_malformed_text_raises_only_a_value_error(text: str, at: int, cut: int) -> None:
     try:
         reading.parse(TEXT[:at] + text + TEXT[at + cut :], 0)
     except ValueError:
@@ -340,7 +340,7 @@ def test_quantiles_by_hand(counts: tuple[int, ...], q: float, value: float | Non
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, float("nan")])
 def test_a_quantile_is_from_0_to_1(q: float) -> None:
-    with pytest.raises(ValueError, match="is not from 0 to 1"):
+    with pytest.raises(ValueError, match="not from 0 to 1"):
         Histogram().quantile(q)
 
 
@@ -357,7 +357,7 @@ def test_a_quantile_is_from_0_to_1(q: float) -> None:
         ((1.0,), (0, 0), float("nan")),
     ],
 )
-def test_a_histogram_that_cannot_be(
+def test_an_invalid_histogram(
     bounds: tuple[float, ...], counts: tuple[int, ...], total: float
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -386,7 +386,7 @@ def test_errors_name_the_address_and_what_to_do() -> None:
         address = f"{port.url}/metrics"
         port.code = 503
         assert refusal(port.url) == (
-            f"{address} answers 503 instead of 200. See what nginx says: make logs"
+            f"{address} answers 503 instead of 200. Check nginx's log: ./lb logs"
         )
         port.code, port.body, port.location = 301, b"", port.url
         assert "answers 301" in refusal(port.url)
@@ -395,18 +395,18 @@ def test_errors_name_the_address_and_what_to_do() -> None:
             said = refusal(port.url)
             assert said.isprintable()
             assert len(said) < 400
-            assert said.startswith(f"{address} answers something else than the counters")
-            assert said.endswith("See which port is its own: pulumi stack output adminUrl")
+            assert said.startswith(f"{address} does not answer with the counters")
+            assert said.endswith("Check the admin port: pulumi stack output adminUrl")
     assert "does not answer" in refusal("no address")
 
 
 def test_an_address_that_nobody_listens_on() -> None:
-    # Bound all the while, so that nobody else can come to listen there.
+    # Bound meanwhile, so that no other program can listen there.
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         assert refusal(f"{url}/") == (
-            f"{url}/metrics does not answer (Connection refused). See how the stack is: make status"
+            f"{url}/metrics does not answer (Connection refused). Check the stack: ./lb status"
         )
 
 
@@ -414,6 +414,4 @@ def test_an_address_that_is_silent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         said = refusal(url, timeout=0.05)
-    assert said == (
-        f"{url}/metrics has not answered within 0.05 s. See how the stack is: make status"
-    )
+    assert said == (f"{url}/metrics did not answer within 0.05 s. Check the stack: ./lb status")

@@ -1,20 +1,19 @@
-"""Live figures: what they rest on, how they look, and what becomes of them without an answer."""
+"""Live figures: the readings behind them, their form, and what they show without an answer."""
 
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi import automation
 from rich.console import Console
 
-from loadbalancer import cli, formats, metrics
+from loadbalancer import formats, metrics
 from loadbalancer.display import watch
 from loadbalancer.display.figures import Figures, lines, table
 from loadbalancer.display.watch import WatchError
@@ -22,11 +21,13 @@ from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.history import LONGEST, History
 from loadbalancer.metrics.reading import AppReading, Reading
 from loadbalancer.metrics.window import since
+from loadbalancer.state import deployment
+from loadbalancer.state.project import Project
 from tests.exposition import AdminPort, admin_port, app
 
 URL = "http://127.0.0.1:9113"
 INTERVAL = 60.0
-"""Seconds, which nobody sleeps here; so many that no stall of the machine uses half of them up."""
+"""Seconds, which no test waits; enough that no stall of the machine takes half of them."""
 READ = partial(metrics.read, timeout=60)
 APPS = {
     "app1": app({200: 60}, weight=3, share=0.6),
@@ -65,7 +66,7 @@ def test_figures_on_a_terminal() -> None:
     text = terminal(FIGURES, 120)
     heading, rest = text.splitlines()[:2]
     assert heading == (
-        f"{URL}: route 0123456789ab, put in 1 min ago; connections: 3 active, 2 waiting"
+        f"{URL}: route 0123456789ab, changed 1 min ago; connections: 3 active, 2 waiting"
     )
     assert rest == "Figures of 10 s (since the last change, at most 60 s): 2004 requests"
     assert cells(text) == {
@@ -93,7 +94,7 @@ def test_nothing_is_cut_off_on_a_terminal_of_usual_width(width: int, requests: i
         assert "━" in text
 
 
-def test_quantiles_and_what_else_there_is_to_say() -> None:
+def test_quantiles_and_notes() -> None:
     attempts = {"answered": 90, "connect_failed": 1, "timeout": 2, "error": 0, "aborted": 5}
     busy = replace(START, time=110.0, apps={"app1": app({200: 160}, attempts=attempts)}, lost=3)
     figures = Figures(URL, 111.0, busy, since(START, busy))
@@ -117,7 +118,7 @@ def test_plain_lines() -> None:
     ]
 
 
-def test_old_figures_say_so() -> None:
+def test_old_figures_are_marked() -> None:
     old = replace(FIGURES, now=170.0, trouble="it does not answer")
     assert "Old figures, from 60 s ago: it does not answer" in terminal(old, 80)
     assert cells(terminal(old, 80)) == cells(terminal(FIGURES, 80))
@@ -137,10 +138,10 @@ def test_before_there_are_figures() -> None:
     first = Figures(URL, 111.0, START, None)
     assert cells(terminal(first, 80))["app1"] == "3 60.0% - - - - - - 1 of 1"
     for text in (terminal(first, 80), "\n".join(lines(first))):
-        assert "Figures begin with the second reading" in text
+        assert "Figures start with the second reading" in text
     no_route = Figures(URL, 111.0, Reading(110.0, "", 0.0), None)
     assert "no route yet" in terminal(no_route, 80)
-    assert terminal(no_route, 80).splitlines()[-1].endswith("Bring the stack up: make up")
+    assert terminal(no_route, 80).splitlines()[-1].endswith("Bring the stack up: ./lb up")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_ages(seconds: float, text: str) -> None:
 
 
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=30))
-def test_figures_rest_on_what_is_at_most_so_old(steps: list[float]) -> None:
+def test_figures_cover_at_most_the_longest_time(steps: list[float]) -> None:
     history, times = History(), [0.0]
     history.add(replace(START, time=0.0))
     assert history.window() is None
@@ -193,7 +194,7 @@ def test_readings_far_apart_still_give_figures() -> None:
     "change",
     [{"version": "ba9876543210"}, {"changed": 105.0}, {"apps": {"app1": app({200: 1})}}],
 )
-def test_a_change_or_a_restart_begins_new_figures(change: Mapping[str, Any]) -> None:
+def test_a_change_or_a_restart_starts_new_figures(change: Mapping[str, Any]) -> None:
     history = History()
     history.add(START)
     history.add(LATER)
@@ -240,11 +241,11 @@ def watched(port: AdminPort, script: Script, **options: Any) -> list[str]:
     return [line.partition(" ")[2] for line in file.getvalue().splitlines()]
 
 
-def test_each_interval_is_a_line_an_app_without_a_terminal(port: AdminPort) -> None:
+def test_without_a_terminal_each_interval_is_a_line_for_each_app(port: AdminPort) -> None:
     script = Script(lambda: port.show(LATER))
     first, begin, *rest = watched(port, script)
     assert first.startswith(f"{port.url}: route 0123456789ab")
-    assert begin.startswith("Figures begin")
+    assert begin.startswith("Figures start")
     assert [line.split()[0] for line in rest] == ["app1", "app2", "gone", "Requests"]
     assert "observed=54.9%" in rest[0]
     assert INTERVAL / 2 < script.slept[0] <= INTERVAL
@@ -273,7 +274,7 @@ def test_an_endpoint_that_was_never_there(port: AdminPort) -> None:
     assert "No figures yet" in watched(port, later)[0]
 
 
-def test_so_many_intervals(port: AdminPort) -> None:
+def test_it_ends_after_the_given_number_of_intervals(port: AdminPort) -> None:
     file = io.StringIO()
     script = Script(lambda: port.show(LATER), nothing)
     watch.watch(port.url, Console(file=file), count=2, read=READ, sleep=script.sleep)
@@ -292,53 +293,15 @@ def test_a_terminal_keeps_the_last_figures_at_the_end(port: AdminPort) -> None:
     assert "54.9%" in text.rpartition("weight")[2]
 
 
-class FakeWorkspace:
-    """The outputs of one stack."""
+def test_the_address_is_an_output_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(Path(), "loadbalancer", "file://.")
 
-    def __init__(self, **outputs: object) -> None:
-        self._outputs = {key: SimpleNamespace(value=value) for key, value in outputs.items()}
-
-    def stack_outputs(self, stack: str) -> object:
-        assert stack == "dev"
-        return self._outputs
-
-
-def test_the_address_is_an_output_of_the_stack() -> None:
     def find(**outputs: object) -> str:
-        return watch.admin_url(cast(automation.Workspace, FakeWorkspace(**outputs)), "dev")
+        monkeypatch.setattr(deployment, "outputs", lambda *_: outputs)
+        return watch.admin_url(project, "dev")
 
     assert find(adminUrl=URL, url="http://127.0.0.1:8080") == URL
-    with pytest.raises(WatchError, match=r"^stack dev is not up. Bring it up: make up STACK=dev$"):
+    with pytest.raises(WatchError, match=r"^stack dev is not up. .*: \./lb up --stack dev$"):
         find()
-    with pytest.raises(WatchError, match=r"without an admin port. .*: make up STACK=dev$"):
+    with pytest.raises(WatchError, match=r"no output adminUrl: .*: \./lb up --stack dev$"):
         find(url="http://127.0.0.1:8080")
-
-
-def test_ctrl_c_ends_it_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(url: str, *_: object, interval: float, count: int | None) -> None:
-        assert (url, interval, count) == (URL, 2.5, 3)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: FakeWorkspace(adminUrl=URL))
-    monkeypatch.setattr(watch, "watch", interrupted)
-    assert cli.main(["watch", "--interval", "2.5", "--count", "3"]) == 0
-
-
-def test_a_stack_that_is_not_up_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: FakeWorkspace())
-    assert cli.main(["watch"]) == 1
-    assert capsys.readouterr().err == (
-        "error: stack dev is not up. Bring it up: make up STACK=dev\n"
-    )
-
-
-@pytest.mark.parametrize("interval", ["0", "-1", "nan", "inf", "3601", "soon", ""])
-def test_an_interval_that_cannot_be_is_wrong_usage(
-    interval: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["watch", f"--interval={interval}"])
-    assert caught.value.code == 2
-    assert "is not a number of seconds above 0, to 3600" in capsys.readouterr().err
