@@ -72,18 +72,21 @@ def test_a_command_in_a_container_loses_no_output(
     assert "no-such-program" in printed
 
 
-def test_up_change_and_refresh_over_docker_host(
-    engine_over_tcp: tuple[str, list[int]], own_stack: Deployment
+def test_destroy_up_change_and_refresh_over_docker_host(
+    engine_over_tcp: tuple[str, list[int]],
+    changing_stack: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    address, connections = engine_over_tcp
-    own_stack.environment["DOCKER_HOST"] = address
-    own_stack.up()
-    assert own_stack.shares(10) == {"app1": 6, "app2": 4}
-    assert own_stack.url.startswith("http://127.0.0.1:")
+    (address, connections), stack = engine_over_tcp, changing_stack
+    monkeypatch.setitem(stack.environment, "DOCKER_HOST", address)
+    stack.destroy()
+    assert stack.leftovers() == []
+    stack.up()
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+    assert stack.url.startswith("http://127.0.0.1:")
     before = connections[0]
-    own_stack.set_weights(app1=7, app2=3)
-    own_stack.up()
-    assert own_stack.shares(10) == {"app1": 7, "app2": 3}
-    own_stack.refresh()
-    own_stack.expect_no_changes()
+    stack.set_weights(app1=7, app2=3)
+    assert stack.up()["update"] == 1
+    assert stack.shares(10) == {"app1": 7, "app2": 3}
+    assert stack.refresh().keys() == {"same"}
     assert connections[0] > before > 0

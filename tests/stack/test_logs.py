@@ -153,9 +153,9 @@ def wait_for_both_lines(log: Running, wanted: Collection[str]) -> None:
 
 
 def test_following_is_in_order_and_goes_with_containers_that_come_and_go(
-    own_stack: Deployment,
+    changing_stack: Deployment,
 ) -> None:
-    stack = own_stack
+    stack = changing_stack
     stack.up()
     ask(stack, id_="before")
     of_request(stack, "before")

@@ -3,7 +3,6 @@
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
 from math import inf
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics import window
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window
+from loadbalancer.nginx.live_route import LiveRoute
 from tests.stack.counters import read, settled
 from tests.stack.deployment import Deployment
 from tests.stack.editing import change
@@ -47,16 +47,12 @@ time.sleep({start})
 
 
 @pytest.fixture(scope="module")
-def metered(
-    tmp_path_factory: pytest.TempPathFactory, base_images: dict[str, str]
-) -> Iterator[Deployment]:
+def metered(module_stack: Deployment) -> Deployment:
     """A stack whose apps fail on demand; app1 is slow to start, so that it is met before it is."""
-    with Deployment.temporary(tmp_path_factory.mktemp("metered"), base_images) as deployment:
-        change(deployment, "app1", PAGES.format(app="app1", start=4))
-        change(deployment, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
-        deployment.up()
-        yield deployment
-        deployment.expect_no_changes()
+    change(module_stack, "app1", PAGES.format(app="app1", start=4))
+    change(module_stack, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
+    module_stack.up()
+    return module_stack
 
 
 def seen(stack: Deployment, before: Reading, requests_sent: int) -> Window:
@@ -75,18 +71,31 @@ def raw(url: str, text: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_every_request_is_counted_over_four_reloads(metered: Deployment) -> None:
+def test_every_request_is_counted_over_four_changes_of_the_route(metered: Deployment) -> None:
     stack, before = metered, settled(metered)
+    assert {app: one.share for app, one in before.apps.items()} == {"app1": 0.6, "app2": 0.4}
     paths = ("/status/200", "/status/404", "/status/500", "/status/200?wanted=%22app%22")
     own: Counter[tuple[str, int]] = Counter()
+
+    def send() -> None:
+        with requests.Session() as session:
+            for number in range(500):
+                answer = session.get(stack.url + paths[number % 4], timeout=60)
+                own[answer.text, answer.status_code] += 1
+
     with counted(stack.url, paths, requests=2000, threads=4) as load:
-        for app1 in (1, 9, 0, 6):
-            stack.set_weights(app1=app1, app2=10 - app1)
-            stack.up()
-            with requests.Session() as session:
-                for number in range(500):
-                    answer = session.get(stack.url + paths[number % 4], timeout=60)
-                    own[answer.text, answer.status_code] += 1
+        stack.set_weights(app1=7, app2=1)
+        stack.up()
+        changed = read(stack)
+        send()
+        route = LiveRoute(stack.nginx())
+        text = route.text()
+        for weight in (9, 3):
+            route.apply(text.replace("weight=7", f"weight={weight}"))
+            send()
+        stack.set_weights(app1=6, app2=4)
+        stack.up()
+        send()
     sent = own + load.answers
     assert sent.total() == 10_000
     found = seen(stack, before, 10_000)
@@ -103,19 +112,11 @@ def test_every_request_is_counted_over_four_reloads(metered: Deployment) -> None
         assert app.request_duration.count == app.upstream_duration.count == app.requests
         assert app.sent > 100 * app.requests
 
-
-def test_the_configured_shares_follow_the_route(metered: Deployment) -> None:
-    stack, before = metered, settled(metered)
-    assert {app: one.share for app, one in before.apps.items()} == {"app1": 0.6, "app2": 0.4}
-    stack.set_weights(app1=7, app2=1)
-    stack.up()
-    after = read(stack)
-    assert {app: one.weight for app, one in after.apps.items()} == {"app1": 7, "app2": 1}
-    assert {app: one.share for app, one in after.apps.items()} == {"app1": 0.875, "app2": 0.125}
-    assert after.version != before.version
-    assert before.changed < after.changed <= time.time()
-    stack.set_weights(app1=6, app2=4)
-    stack.up()
+    # The configured shares follow the route.
+    assert {app: one.weight for app, one in changed.apps.items()} == {"app1": 7, "app2": 1}
+    assert {app: one.share for app, one in changed.apps.items()} == {"app1": 0.875, "app2": 0.125}
+    assert changed.version != before.version
+    assert before.changed < changed.changed <= time.time()
     assert read(stack).version == before.version
 
 
