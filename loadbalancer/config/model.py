@@ -157,7 +157,7 @@ class RolloutSettings(Model):
     )
     deadline: Duration = Field(
         default="10min",
-        description="Time beyond its duration after which a step without a verdict rolls back.",
+        description="Time beyond its duration after which a step that has not passed rolls back.",
         examples=["10min"],
     )
     compare: Flag = Field(
