@@ -1,4 +1,4 @@
-"""What hands change behind Pulumi's back is shown, and one command mends it, and only it."""
+"""Drift: `status` shows manual changes, and `repair` reverts them and nothing else."""
 
 import re
 import subprocess
@@ -21,11 +21,11 @@ from loadbalancer.nginx.process import CURRENT
 from tests.stack.deployment import Deployment
 from tests.stack.editing import edit_by_hand
 
-ORPHAN = "carries the labels, but no state knows it"
+ORPHAN = "orphan: not in the Pulumi state"
 
 
 def command(stack: Deployment, verb: str, name: str | None = None) -> tuple[int, str]:
-    """Run a verb as `make` does; returns its exit code and what it printed."""
+    """Run a verb; returns its exit code and output."""
     arguments = (sys.executable, "-m", "loadbalancer", verb, "--stack", name or stack.name)
     process = stack.process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, _ = process.communicate(timeout=1800)
@@ -33,20 +33,20 @@ def command(stack: Deployment, verb: str, name: str | None = None) -> tuple[int,
 
 
 def differences(stack: Deployment) -> dict[str, str]:
-    """What `status` finds to differ, and in which words; the command must say the same."""
+    """Return the differences that `status` finds; the command must print the same."""
     found = status.look(stack.project, stack.name)
     code, output = command(stack, "status")
     assert code == (2 if found.drift else 0), output
     for row in found.drift:
-        (line,) = [line for line in output.splitlines() if line.startswith(f"{row.what} ")]
+        (line,) = [line for line in output.splitlines() if line.startswith(f"{row.name} ")]
         assert line.rstrip().endswith(row.difference)
     last = output.splitlines()[-1]
-    assert last.endswith(f"make repair STACK={stack.name}") == bool(found.drift)
-    return {row.what: row.difference for row in found.drift}
+    assert last.endswith(f"./lb repair --stack {stack.name}") == bool(found.drift)
+    return {row.name: row.difference for row in found.drift}
 
 
 def repair(stack: Deployment) -> str:
-    """Run `repair`, which must leave nothing to be done; returns what it printed."""
+    """Run `repair`, after which there must be no drift and no change; returns its output."""
     code, output = command(stack, "repair")
     assert code == 0, output
     assert differences(stack) == {}
@@ -63,7 +63,7 @@ def current(stack: Deployment) -> dict[str, str]:
 
 @contextmanager
 def running(image: str, labels: dict[str, str], *, start: bool = True) -> Iterator[Container]:
-    """A container that no Pulumi made."""
+    """A container that Pulumi did not create."""
     name = f"by-hand-{uuid.uuid4().hex[:8]}"
     client = engine.connect()
     container = client.containers.create(image, ["sleep", "infinity"], name=name, labels=labels)
@@ -76,8 +76,8 @@ def running(image: str, labels: dict[str, str], *, start: bool = True) -> Iterat
             left.remove(force=True)
 
 
-def make_sick(container: Container) -> None:
-    """Stop every process inside, so that the container runs but its probe fails."""
+def make_unhealthy(container: Container) -> None:
+    """Stop every process inside, so that the container runs but its health check fails."""
     container.exec_run(["bash", "-c", "kill -STOP -1"])
     container.kill("STOP")
 
@@ -86,12 +86,12 @@ def make_sick(container: Container) -> None:
         health = container.attrs["State"]["Health"]["Status"]
         return None if health == "unhealthy" else health
 
-    Wait(600, 0.5).until("the probe to fail", look)
+    Wait(600, 0.5).until("the health check to fail", look)
 
 
 @dataclass(frozen=True)
 class Strangers:
-    """Containers that no state knows: orphans of a stack, and some that are not its own."""
+    """Containers that are not in the state: orphans of a stack, and some of others."""
 
     orphans: tuple[Container, ...]
     of_others: tuple[Container, ...]
@@ -99,7 +99,7 @@ class Strangers:
 
 @contextmanager
 def strangers(stack: Deployment, image: str) -> Iterator[Strangers]:
-    """Start orphans with all labels copied and with two of them, and what others might run."""
+    """Start orphans with all labels and with two of them, and containers of others."""
     ours = names.labels("loadbalancer", stack.name)
     copied = dict(next(iter(stack.containers().values())).labels)
     elsewhere = {**ours, names.NETWORK: f"loadbalancer-elsewhere-{uuid.uuid4().hex[:7]}"}
@@ -118,7 +118,7 @@ def strangers(stack: Deployment, image: str) -> Iterator[Strangers]:
 
 
 def statuses(containers: Iterable[Container]) -> list[str]:
-    """Statuses of containers as they are now; one that is gone has none."""
+    """Return the present statuses of containers, without those that are gone."""
     # Other tests remove their containers while these are listed.
     every = engine.connect().containers.list(all=True, ignore_removed=True)
     now = {one.id: one.status for one in every}
@@ -126,7 +126,7 @@ def statuses(containers: Iterable[Container]) -> list[str]:
 
 
 @pytest.mark.timeout(3600)
-def test_what_a_hand_changed_is_shown_and_mended(
+def test_manual_changes_are_shown_and_repaired(
     own_stack: Deployment, base_images: dict[str, str]
 ) -> None:
     stack, client = own_stack, engine.connect()
@@ -136,13 +136,13 @@ def test_what_a_hand_changed_is_shown_and_mended(
     assert differences(stack) == {}
     state, before = stack.checkpoint(), stack.ids()
     containers, output = stack.containers(), stack.output("containers")
-    removed, stopped, paused, sick = output["apps"]["app1"]
+    removed, stopped, paused, unhealthy = output["apps"]["app1"]
     alone, right = output["apps"]["app2"]
     network = containers[right].labels[names.NETWORK]
     (tag,) = client.images.get(containers[stopped].attrs["Image"]).tags
 
     with strangers(stack, base_images["python"]) as those:
-        make_sick(containers[sick])
+        make_unhealthy(containers[unhealthy])
         containers[removed].remove(force=True)
         containers[stopped].stop(timeout=1)
         containers[paused].pause()
@@ -154,41 +154,43 @@ def test_what_a_hand_changed_is_shown_and_mended(
         assert exec.run(stack.nginx(), edit, user="0") == (0, "")
 
         found = differences(stack)
-        shares = {what: found.pop(what) for what in list(found) if what.startswith("share of")}
-        assert re.fullmatch(r"was edited; it .*: server .* weight=1 .*;", found.pop("route"))
+        shares = {name: found.pop(name) for name in list(found) if name.startswith("share of")}
+        assert re.fullmatch(
+            r"hand-edited; additional line: server .* weight=1 .*;", found.pop("route")
+        )
         assert found == {
-            f"container {removed}": "is not there",
-            f"container {stopped}": "is stopped",
-            f"container {paused}": "is paused",
-            f"container {sick}": "is not healthy",
-            f"container {alone}": f"has left network {network}",
-            f"image {tag}": "is not there",
-            "nginx's nginx.conf": "was edited",
+            f"container {removed}": "not found",
+            f"container {stopped}": "stopped",
+            f"container {paused}": "paused",
+            f"container {unhealthy}": "unhealthy",
+            f"container {alone}": f"not connected to network {network}",
+            f"image {tag}": "not found",
+            "nginx file nginx.conf": "hand-edited",
             **{f"container {one.name}": ORPHAN for one in those.orphans},
         }
-        assert shares["share of app1"] == "gets 85.71 % instead of 60 %"
-        assert shares["share of app2"] == "gets 14.29 % instead of 40 %"
+        assert shares["share of app1"] == "85.71 % instead of 60 %"
+        assert shares["share of app2"] == "14.29 % instead of 40 %"
         assert len(shares) == 2 + 6
-        # A look changes nothing, neither in the state nor on the engine.
+        # `status` changes nothing, neither in the state nor on the engine.
         assert stack.checkpoint() == state
         assert statuses(those.orphans) == ["running", "running"]
         assert statuses(containers.values()).count("running") == 7 - 3
 
         # The image is still there, so it is not built again.
-        assert f"naming image {tag} again" in repair(stack)
+        assert f"tagging image {tag} again" in repair(stack)
         assert statuses(those.orphans) == []
         assert statuses(those.of_others) == ["running", "created", "running"]
 
     after, kept = current(stack), (output["nginx"], stopped, paused, alone, right)
     assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
     assert len(set(after.values()) - set(before.values())) == 2
-    assert statuses([containers[sick], containers[removed]]) == []
+    assert statuses([containers[unhealthy], containers[removed]]) == []
 
-    # And what only Pulumi can bring back: nginx itself, with the route in it.
+    # And what only Pulumi can restore: nginx itself, with the route in it.
     stack.nginx().remove(force=True)
     found = differences(stack)
-    assert found[f"container {output['nginx']}"] == "is not there"
-    assert found["share of app1"] == "is not in the route"
+    assert found[f"container {output['nginx']}"] == "not found"
+    assert found["share of app1"] == "not in the route"
     repair(stack)
     assert len(current(stack).items() & after.items()) == 6
     assert stack.shares(20) == {"app1": 12, "app2": 8}
@@ -196,12 +198,12 @@ def test_what_a_hand_changed_is_shown_and_mended(
 
 @pytest.fixture
 def empty_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
-    """A stack that was made, and never brought up."""
+    """A stack that was created, and never brought up."""
     with Deployment.temporary(tmp_path, base_images) as deployment:
         yield deployment
 
 
-def test_a_stack_that_declares_nothing_yet_has_no_drift(empty_stack: Deployment) -> None:
+def test_a_stack_that_was_never_up_has_no_drift(empty_stack: Deployment) -> None:
     assert differences(empty_stack) == {}
 
 
@@ -215,8 +217,8 @@ def test_status_does_not_select_the_stack_it_looks_at(empty_stack: Deployment) -
 @pytest.mark.parametrize(
     ("stack", "engine_at", "message"),
     [
-        ("nobody", None, "there is no stack nobody. Create it: make up STACK=nobody"),
-        (None, "unix:///nowhere", "the Docker engine on this machine answers: "),
+        ("nobody", None, "no stack named 'nobody' found. Create it: ./lb up --stack nobody"),
+        (None, "unix:///nowhere", "Docker engine on this machine: "),
     ],
 )
 def test_without_a_stack_or_an_engine_there_is_an_error(
