@@ -97,16 +97,16 @@ def test_filters(stack: Deployment) -> None:
     assert {unquote(path) for path in paths} > {"/\x1b]0;title\x07\n\u202e"}
 
     for arguments, said in (
-        (("--status", "6xx"), "Give some such as 404, 5xx or 200,404"),
-        (("--app", "app9"), "Give one of these: app1, app2"),
-        (("--tail", "some"), "is not a whole number"),
+        (("--status", "6xx"), "Examples: 404, 5xx or 200,404"),
+        (("--app", "app9"), "Valid apps: app1, app2"),
+        (("--tail", "some"), "is not a valid int"),
     ):
         code, out, err = run(stack, "logs", *arguments)
         assert (code, out) == (2, "")
         assert said in err
 
 
-def test_a_server_that_was_tried_in_vain(stack: Deployment) -> None:
+def test_failed_attempts_are_in_the_line_of_nginx(stack: Deployment) -> None:
     name = stack.output("containers")["apps"]["app1"][0]
     app1 = stack.containers()[name]
     with running(stack, "logs", "--follow", "--tail", "0", "--app", "app1") as log:

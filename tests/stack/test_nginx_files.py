@@ -46,7 +46,7 @@ def inside(stack: Deployment, *command: str, user: str = "") -> str:
 
 
 def versions(stack: Deployment) -> int:
-    """Count the versions that lie in the volume, used or not."""
+    """Count the versions in the volume, used or not."""
     return len(inside(stack, "find", FILES_FOLDER, "-name", "nginx.conf").splitlines())
 
 
@@ -82,7 +82,7 @@ def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit:
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
-def test_what_nginx_refuses_is_told_in_its_words_and_nothing_changes(
+def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     stack: Deployment, edit: Edit
 ) -> None:
     before, served = stack.ids(), LiveFiles(stack.nginx()).in_force()
@@ -100,7 +100,7 @@ def test_what_nginx_refuses_is_told_in_its_words_and_nothing_changes(
         ("nginx.conf", b"js_path njs;", b"", 'Cannot load module "record.js"'),
         ("njs/record.js", b"function", b"fonction", "SyntaxError"),
         ("nginx.conf", b"listen 8080;", b"listen 192.0.2.1:8080;", "bind"),
-        # nginx takes this one, but nobody could tell what it serves by.
+        # nginx accepts this one, but cannot report which generation it serves by.
         (
             "nginx.conf",
             b"/generation {",

@@ -1,7 +1,8 @@
-"""The route in the running nginx: drift is seen and mended, a bad one is not taken."""
+"""The route in the running nginx: drift is detected and repaired, a bad one is refused."""
 
 import pytest
 
+from loadbalancer.nginx import upstream
 from loadbalancer.nginx.live_route import LiveRoute, RouteError
 from loadbalancer.state.pulumi import PulumiError
 from tests.stack.deployment import Deployment
@@ -25,7 +26,7 @@ def test_a_hand_edited_route_is_found_and_restored(stack: Deployment) -> None:
         ("weight=3", "weight=none", 'invalid parameter "weight=none"'),
         ("}", "", "is not allowed here"),
         ("zone apps 512k;", "zone apps 512k; listen 80;", '"listen" directive is not allowed'),
-        ("-app2-", "-nobody-", "to answer its health probe through nginx"),
+        ("-app2-", "-nobody-", "to answer its health check through nginx"),
     ],
 )
 def test_a_route_that_nginx_refuses_leaves_the_old_one(
@@ -37,3 +38,19 @@ def test_a_route_that_nginx_refuses_leaves_the_old_one(
         nginx.apply(before.replace(good, bad, 1))
     assert nginx.text() == before
     assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+def test_a_route_changes_after_a_change_that_was_killed_while_staged(stack: Deployment) -> None:
+    nginx = LiveRoute(stack.nginx())
+    before = nginx.text()
+    left = upstream.staged(before, ["killed-1:5001", "killed-2:5002"])
+    assert left is not None
+    edit_by_hand(stack, left)
+    # A server that is new to nginx: an app's container by its other name in the network.
+    (name,) = stack.output("containers")["apps"]["app2"]
+    changed = before.replace(f"{name}:", f"{stack.ids()[name][:12]}:")
+    nginx.apply(changed)
+    assert nginx.in_force() == changed
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+    nginx.apply(before)
+    assert nginx.in_force() == before

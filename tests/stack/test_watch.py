@@ -105,13 +105,13 @@ def test_a_stack_that_is_not_there_or_not_up(tmp_path: Path, base_images: dict[s
         assert run(stack, "watch") == (
             1,
             "",
-            f"error: stack {name} is not up. Bring it up: make up STACK={name}\n",
+            f"error: stack {name} is not up. Bring it up: ./lb up --stack {name}\n",
         )
         code, out, err = run(stack, "logs")
         assert (code, out) == (1, "")
-        assert err.endswith(f"Bring it up: make up STACK={name}\n")
+        assert err.endswith(f"Bring it up: ./lb up --stack {name}\n")
     finally:
         stack.run("stack", "rm", "--yes")
     code, _, err = run(stack, "watch")
     assert code == 1
-    assert err == f"error: there is no stack {name}. Create it: make up STACK={name}\n"
+    assert err == f"error: no stack named '{name}' found. Create it: ./lb up --stack {name}\n"
