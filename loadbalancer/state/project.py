@@ -70,11 +70,10 @@ class Project:
         """
         if environ.get("PULUMI_STACK"):
             return environ["PULUMI_STACK"]
-        for folder in dict.fromkeys((self._folder_of_shell(environ), self.folder.resolve())):
-            selections = _read(_workspace(environ, self.name, folder)).get("stacks") or {}
-            stack = selections.get(self.backend)
-            if stack:
-                return str(stack).removeprefix(f"organization/{self.name}/")
+        workspace = _read(_workspace(environ, self.name, self._folder_of_shell(environ)))
+        stack = (workspace.get("stacks") or {}).get(self.backend)
+        if stack:
+            return str(stack).removeprefix(f"organization/{self.name}/")
         return DEFAULT_STACK
 
     def _folder_of_shell(self, environ: Mapping[str, str]) -> Path:
@@ -83,7 +82,7 @@ class Project:
         for folder in (current, *current.parents):
             if folder.exists() and folder.samefile(self.folder):
                 return folder
-        return self.folder.absolute()
+        return self.folder.resolve()
 
 
 def _workspace(environ: Mapping[str, str], name: str, folder: Path) -> Path:

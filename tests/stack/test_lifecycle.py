@@ -1,4 +1,7 @@
-"""Up and down, again and again, and nothing is left."""
+"""Up and down by the command line, again and again, until nothing is left."""
+
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -7,32 +10,90 @@ from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from tests.stack.deployment import Deployment, free_ports
 
+LONGEST = 1200
+"""Seconds that a verb may take; `up` also looks for what the machine lacks."""
+
+
+def lb(stack: Deployment, *verb: str) -> tuple[int, str, str]:
+    """Run ./lb from a folder that is not the project's; returns exit code, output and errors."""
+    process = stack.process(
+        *(sys.executable, str(stack.folder / "lb"), *verb, "--stack", stack.name),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    out, err = process.communicate(timeout=LONGEST)
+    return process.returncode, out, err
+
+
+def selected(stack: Deployment) -> str:
+    """Ask Pulumi for the selected stack; empty where none is."""
+    command = ["pulumi", "stack", "--show-name", "--non-interactive"]
+    process = stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return process.communicate(timeout=LONGEST)[0].strip()
+
+
+@pytest.mark.timeout(3600)
+def test_down_leaves_nothing_and_up_works_again(module_stack: Deployment) -> None:
+    stack = module_stack
+    template = stack.folder / "environments" / f"{stack.name}.yaml"
+    template.parent.mkdir()
+    template.write_text("config: {loadbalancer:port: 1}\n")
+    for round_ in range(2):
+        code, out, err = lb(stack, "up")
+        assert code == 0, out + err
+        assert f"Live: {stack.url}\n" in out
+        assert stack.shares(10) == {"app1": 6, "app2": 4}
+        assert selected(stack) == stack.name
+        code, out, err = lb(stack, "down" if round_ else "recreate")
+        assert code == 0, out + err
+        if not round_:
+            assert stack.shares(10) == {"app1": 6, "app2": 4}
+            assert lb(stack, "down")[0] == 0
+        assert stack.leftovers() == []
+    code, out, _ = lb(stack, "status")
+    assert code == 0
+    assert f"./lb up --stack {stack.name}" in out
+
+
+def test_a_new_stack_takes_its_config_from_environments(module_stack: Deployment) -> None:
+    stack, name = module_stack, f"{module_stack.name}-new"
+    template = stack.folder / "environments" / f"{name}.yaml"
+    template.parent.mkdir(exist_ok=True)
+    template.write_text("config: {loadbalancer:weights: '{\"app1\": -1}'}\n")
+    command = [sys.executable, str(stack.folder / "lb"), "up", "--stack", name]
+    process = stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    out, _ = process.communicate(timeout=LONGEST)
+    try:
+        assert process.returncode == 1
+        assert "weights.app1: -1 is not a whole number" in out
+        assert "error: pulumi up failed; its message is above" in out
+    finally:
+        stack.pulumi_cli.run("stack", "rm", "--yes", stack=name)
+
+
+def test_ports_of_the_host_are_found_and_kept(module_stack: Deployment) -> None:
+    stack, (two,) = module_stack, free_ports(1)
+    stack.set_all({"port": 0, "apps.app1.directPort": 0, "apps.app2.directPort": two})
+    stack.up()
+    url, urls = stack.url, stack.output("directUrls")
+    assert urls["app2"] == f"http://127.0.0.1:{two}"
+    for app, direct in urls.items():
+        answer = requests.get(direct, timeout=60).text
+        assert answer == f"Salam alikom, this is {app.capitalize()} :) "
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+    dockerfile = stack.folder / "nginx" / "Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV VERSION=2\n")
+    stack.up()
+    assert (stack.url, stack.output("directUrls")) == (url, urls)
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
 
 def test_preview_is_clean_after_up_and_after_refresh(stack: Deployment) -> None:
     stack.up()
     stack.expect_no_changes()
     stack.refresh()
     stack.expect_no_changes()
-
-
-@pytest.mark.timeout(3600)
-def test_destroy_leaves_nothing_and_up_works_again(own_stack: Deployment) -> None:
-    for _ in range(3):
-        own_stack.up()
-        assert own_stack.shares(10) == {"app1": 6, "app2": 4}
-        own_stack.destroy()
-        assert own_stack.leftovers() == []
-    own_stack.up()
-
-
-def test_direct_ports_lead_past_nginx(own_stack: Deployment) -> None:
-
-    one, two = free_ports(2)
-    own_stack.set_all({"apps.app1.directPort": one, "apps.app2.directPort": two})
-    own_stack.up()
-    urls = own_stack.output("directUrls")
-    assert urls == {"app1": f"http://127.0.0.1:{one}", "app2": f"http://127.0.0.1:{two}"}
-    assert requests.get(urls["app2"], timeout=60).text == "Salam alikom, this is App2 :) "
 
 
 def test_containers_have_no_more_rights_than_they_need(stack: Deployment) -> None:
@@ -47,8 +108,7 @@ def test_containers_have_no_more_rights_than_they_need(stack: Deployment) -> Non
         assert bool(published) == (container.name == stack.nginx().name)
 
 
-def test_a_request_id_goes_through_and_is_logged_by_both(stack: Deployment) -> None:
-
+def test_a_request_id_is_passed_on_and_logged_by_nginx_and_the_app(stack: Deployment) -> None:
     answer = requests.get(stack.url, headers={"X-Request-ID": "of-a-test"}, timeout=60)
     assert answer.headers["X-Request-ID"] == "of-a-test"
     containers = stack.containers()

@@ -302,9 +302,23 @@ def test_a_verb_runs_in_the_project_with_the_environment_from_any_folder_and_thr
     folder, arguments, *environ = done.stdout.splitlines()
     assert (folder, arguments) == (str(project), "-m loadbalancer status --stack a b")
     assert f"PATH={tmp_path}/bin:{bare['PATH']}" in environ
+    assert f"PWD={project}" in environ
     assert "PULUMI_BACKEND_URL=file://" in done.stdout
     assert f"PULUMI_CONFIG_PASSPHRASE_FILE={project}/.state/passphrase" in environ
     assert (project / ".state" / "passphrase").exists()
+
+
+def test_a_verb_keeps_the_path_by_which_the_shell_came(
+    tmp_path: Path, bare: dict[str, str]
+) -> None:
+    project = _copy(tmp_path)
+    _venv(project)
+    _pulumi(tmp_path)
+    link = tmp_path / "link"
+    link.symlink_to(project)
+    folder = link / "toolchain"
+    done = _lb(link / "lb", "status", environ={**bare, "PWD": str(folder)}, cwd=folder)
+    assert f"PWD={link}" in done.stdout.splitlines()
 
 
 def test_env_prints_the_environment_and_help_needs_no_pulumi(

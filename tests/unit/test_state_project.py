@@ -72,7 +72,10 @@ def test_the_selection_is_that_of_the_path_by_which_the_shell_came(
     (folder / "apps").mkdir()
     _select(tmp_path, folder, {BACKEND: "organization/loadbalancer/of-folder"})
     _select(tmp_path, link, {BACKEND: "organization/loadbalancer/of-link"})
+    other = tmp_path / "another link"
+    other.symlink_to(folder)
     for shell, stack in {
+        other: "dev",
         folder: "of-folder",
         link: "of-link",
         link / "apps": "of-link",
