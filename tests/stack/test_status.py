@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from docker.models.containers import Container
@@ -46,19 +45,11 @@ def differences(stack: Deployment) -> dict[str, str]:
 
 
 def repair(stack: Deployment) -> str:
-    """Run `repair`, after which there must be no drift and no change; returns its output."""
+    """Run `repair`, after which there must be no drift; returns its output."""
     code, output = command(stack, "repair")
     assert code == 0, output
     assert differences(stack) == {}
-    stack.expect_no_changes()
     return output
-
-
-def current(stack: Deployment) -> dict[str, str]:
-    """IDs of the containers that the stack's outputs name now, whoever brought them up."""
-    output = stack.output("containers")
-    every = [output["nginx"], *(name for group in output["apps"].values() for name in group)]
-    return {name: str(engine.connect().containers.get(name).id) for name in every}
 
 
 @contextmanager
@@ -127,9 +118,9 @@ def statuses(containers: Iterable[Container]) -> list[str]:
 
 @pytest.mark.timeout(3600)
 def test_manual_changes_are_shown_and_repaired(
-    own_stack: Deployment, base_images: dict[str, str]
+    changing_stack: Deployment, base_images: dict[str, str]
 ) -> None:
-    stack, client = own_stack, engine.connect()
+    stack, client = changing_stack, engine.connect()
     stack.set("drain", 1)
     stack.set_all({"apps.app1.replicas": 4, "apps.app2.replicas": 2})
     stack.up()
@@ -181,7 +172,7 @@ def test_manual_changes_are_shown_and_repaired(
         assert statuses(those.orphans) == []
         assert statuses(those.of_others) == ["running", "created", "running"]
 
-    after, kept = current(stack), (output["nginx"], stopped, paused, alone, right)
+    after, kept = stack.ids(), (output["nginx"], stopped, paused, alone, right)
     assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
     assert len(set(after.values()) - set(before.values())) == 2
     assert statuses([containers[unhealthy], containers[removed]]) == []
@@ -192,15 +183,15 @@ def test_manual_changes_are_shown_and_repaired(
     assert found[f"container {output['nginx']}"] == "not found"
     assert found["share of app1"] == "not in the route"
     repair(stack)
-    assert len(current(stack).items() & after.items()) == 6
+    stack.expect_no_changes()
+    assert len(stack.ids().items() & after.items()) == 6
     assert stack.shares(20) == {"app1": 12, "app2": 8}
 
 
 @pytest.fixture
-def empty_stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
+def empty_stack(module_stack: Deployment) -> Deployment:
     """A stack that was created, and never brought up."""
-    with Deployment.temporary(tmp_path, base_images) as deployment:
-        yield deployment
+    return module_stack
 
 
 def test_a_stack_that_was_never_up_has_no_drift(empty_stack: Deployment) -> None:
@@ -222,10 +213,14 @@ def test_status_does_not_select_the_stack_it_looks_at(empty_stack: Deployment) -
     ],
 )
 def test_without_a_stack_or_an_engine_there_is_an_error(
-    empty_stack: Deployment, stack: str | None, engine_at: str | None, message: str
+    empty_stack: Deployment,
+    stack: str | None,
+    engine_at: str | None,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if engine_at:
-        empty_stack.environment["DOCKER_HOST"] = engine_at
+        monkeypatch.setitem(empty_stack.environment, "DOCKER_HOST", engine_at)
     code, output = command(empty_stack, "status", stack)
     assert code == 1
     assert output.startswith(f"error: {message}")
