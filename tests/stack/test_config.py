@@ -1,112 +1,120 @@
-"""Bad config through the real engine: refused with its message, and nothing is touched."""
+"""Invalid configurations through the real engine: refused with every fault, nothing is changed.
+
+What is valid, and the message of each fault, is tested in tests/unit/test_settings.py. Here the
+values are set by `pulumi config`, and the messages come from `pulumi preview`.
+"""
 
 import socket
-import subprocess
+from collections.abc import Iterator
 
 import pytest
+from docker.models.containers import Container
 
 from loadbalancer import engine
+from loadbalancer.state.pulumi import PulumiError
 from tests.stack.deployment import Deployment
 
-
-def preview(stack: Deployment) -> str:
-    """Run a preview that must fail; returns what Pulumi shows."""
-    process = stack.process(
-        *stack.pulumi("preview"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    shown, _ = process.communicate(timeout=500)
-    assert process.returncode
-    assert "Traceback" not in shown
-    return shown
-
-
+SET = [
+    "weights.app1=1.5",
+    "weights.app9=1",
+    "apps.app1.replicas=true",
+    "apps.app2.replica=2",
+    "directPorts=app1=5001",
+    'limits={"memory":1}',
+    "adminPort=-1",
+    "wieghts=app1=7",
+    "rollout.canary=5%",
+]
+ENCRYPTED = "apps.app1.limits.cpus=1025"
 REFUSED = [
-    ("weights.app9", "1", "weights.app9: 1 belongs to no app"),
-    ("weights.app1", "-3", "weights.app1: -3 is not a whole number from 0 to 1000"),
-    ("weights.app1", "1.5", "weights.app1: 1.5 is not a whole number from 0 to 1000"),
-    ("weights.app1", "true", "weights.app1: true is not a whole number from 0 to 1000"),
-    ("weights.app1", "1001", "weights.app1: 1001 is not a whole number from 0 to 1000"),
-    ("weights.My_App", "1", "weights.My_App: 1 belongs to a name that is not a DNS label"),
-    ("weights", "app1=0,app2=0", "are all 0, so that no app could answer"),
-    ("port", "65536", "port: 65536 is not a whole number from 0 to 65535"),
-    ("directPorts", "app1=5001,app2=5001", "directPorts.app2: 5001 is given to"),
+    "weights.app1: 1.5 is not a whole number from 0 to 1000. "
+    "Set it: pulumi config set --path weights.app1 6",
+    "weights.app9: 1 belongs to no app: there is no folder apps/app9",
+    "apps.app1.replicas: true is not a whole number from 1 to 100. "
+    "Set it: pulumi config set --path apps.app1.replicas 2",
+    "is not a number of processors from 0.01 to 1024",
+    "apps.app2.replica: 2 is set, but there is no such key, did you mean replicas?",
+    "directPorts: app1=5001 has been replaced by apps.<name>.directPort. "
+    "Set it: pulumi config set --path apps.app1.directPort 5001 && pulumi config rm directPorts",
+    "limits.memory: 1 is not a whole number from 32 to 1048576",
+    "adminPort: -1 is not a whole number from 0 to 65535",
+    "wieghts: app1=7 is set, but there is no such key, did you mean weights?",
+    "rollout.canary: 5% is not a percentage and a time, such as 10%/60s",
 ]
 
 
-@pytest.mark.timeout(3600)
-def test_a_bad_value_is_refused_and_the_stack_serves_on(stack: Deployment) -> None:
+def refused(stack: Deployment) -> str:
+    """Run a preview that must fail; returns what Pulumi prints."""
+    with pytest.raises(PulumiError) as caught:
+        stack.preview()
+    text = str(caught.value)
+    assert f"invalid configuration for stack {stack.name}:" in text
+    assert "Traceback" not in text
+    return text
+
+
+def test_every_fault_is_shown_and_the_stack_serves_on(stack: Deployment) -> None:
     before = stack.ids()
-    for path, value, expected in REFUSED:
-        key = path.partition(".")[0]
-        kept = stack.get(key)
-        stack.set(path, value)
-        try:
-            shown = preview(stack)
-        finally:
-            stack.unset(key)
-            if kept:
-                stack.set(key, kept)
-        assert expected in shown
-        assert "pulumi config " in shown
+    with stack.configured():
+        plain = [part for value in SET for part in ("--plaintext", value)]
+        stack.run("config", "set-all", "--path", *plain, "--secret", ENCRYPTED)
+        text = refused(stack)
+    assert [expected for expected in REFUSED if expected not in text] == []
     assert stack.ids() == before
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+def test_valid_values_in_every_form(stack: Deployment) -> None:
+    with stack.configured():
+        stack.run("config", "set", "weights", '{"app1":6,"app2":4}')
+        stack.run("config", "set", "--path", "apps.app1.replicas", "1")
+        stack.run("config", "set", "--path", "--secret", "apps.app1.limits.memory", "256")
+        stack.run("config", "set", "limits", "memory=256,cpus=1")
+        stack.expect_no_changes()
+
+
 def test_no_app_at_all(stack: Deployment) -> None:
     apps = stack.folder / "apps"
-    apps.rename(stack.folder / "gone")
+    apps.rename(stack.folder / "moved")
     try:
-        shown = preview(stack)
+        text = refused(stack)
     finally:
-        (stack.folder / "gone").rename(apps)
-    assert "name no app: no folder under apps/ can be built" in shown
+        (stack.folder / "moved").rename(apps)
+    assert "weights: {} has no app: no folder under apps/ can be built" in text
 
 
-def test_every_fault_is_shown_at_once(stack: Deployment) -> None:
-    stack.set("weights.app1", "-3")
-    stack.set("weights.app9", "1")
-    stack.set("drain", "0")
-    try:
-        shown = preview(stack)
-    finally:
-        stack.unset("weights")
-        stack.unset("drain")
-    for key in ("weights.app1: -3", "weights.app9: 1", "drain: 0"):
-        assert key in shown
-
-
-def test_a_port_that_another_program_holds(stack: Deployment) -> None:
-    own_port = stack.get("port")
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """A port that this program listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        port = listener.getsockname()[1]
-        stack.set("port", port)
-        try:
-            shown = preview(stack)
-        finally:
-            stack.set("port", own_port)
-    assert f"port: {port} is taken on this host by another program" in shown
-    assert f"pulumi config set port {port + 1}" in shown
+        yield listener.getsockname()[1]
 
 
-def test_a_port_that_another_container_holds(
-    stack: Deployment, base_images: dict[str, str], request: pytest.FixtureRequest
-) -> None:
-    other = engine.connect().containers.run(
+@pytest.fixture
+def container(base_images: dict[str, str]) -> Iterator[Container]:
+    """A container that publishes a port and is no part of a stack."""
+    found = engine.connect().containers.run(
         base_images["nginx"],
         ["sleep", "infinity"],
         detach=True,
         ports={"8080/tcp": ("127.0.0.1", 0)},
     )
-    request.addfinalizer(lambda: other.remove(force=True))
-    other.reload()
-    bindings = other.ports["8080/tcp"]
-    assert bindings
-    port = bindings[0]["HostPort"]
-    stack.set("directPorts.app1", port)
     try:
-        shown = preview(stack)
+        found.reload()
+        yield found
     finally:
-        stack.unset("directPorts")
-    assert f"directPorts.app1: {port} is taken on this host by container {other.name}" in shown
+        found.remove(force=True)
+
+
+def test_ports_that_are_in_use(stack: Deployment, listening: int, container: Container) -> None:
+    (binding,) = container.ports["8080/tcp"] or []
+    published = int(binding["HostPort"])
+    with stack.configured():
+        stack.set_all({"port": listening, "apps.app1.directPort": published})
+        text = refused(stack)
+    assert f"port: {listening} is in use on this host by another program" in text
+    assert f"pulumi config set port {listening + 1}" in text
+    key = "apps.app1.directPort"
+    assert f"{key}: {published} is in use on this host by container {container.name}" in text
