@@ -61,9 +61,9 @@ class FakeStack:
 
     def up(self, message: str, result: str = "succeeded") -> None:
         """Bring the route to the config, as any update does."""
-        config = {"loadbalancer:weights": {"value": json.dumps(self.weights)}}
+        config = {"loadbalancer:weights": {"value": json.dumps(self.weights), "secret": False}}
         if self.record:
-            config[RECORD_KEY] = {"value": self.record}
+            config[RECORD_KEY] = {"value": self.record, "secret": False}
         self.history.insert(
             0,
             {

@@ -161,8 +161,8 @@ def _config_text(value: object) -> str | None:
 
     A file has the value itself or `{"secure": ...}`; `pulumi` prints an object about it.
     """
-    if isinstance(value, Mapping) and value.keys() <= {"value", "secret", "objectValue"}:
-        if value.get("secret"):
+    if isinstance(value, Mapping) and isinstance(value.get("secret"), bool):
+        if value["secret"]:
             return None
         value = value.get("value", "")
     if is_secret(value):

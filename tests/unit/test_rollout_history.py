@@ -46,12 +46,12 @@ def test_other_messages_are_text_alone(text: str) -> None:
 
 def entry(text: str, weights: object = None, **others: Any) -> dict[str, Any]:
     """One update as Pulumi lists it."""
-    config: dict[str, Any] = {"loadbalancer-rollout:progress": {"value": "{}"}}
+    config: dict[str, Any] = {"loadbalancer-rollout:progress": {"value": "{}", "secret": False}}
     if not others.pop("during", False):
         config = {}
     if weights is not None:
         text_ = weights if isinstance(weights, str) else json.dumps(weights)
-        config["loadbalancer:weights"] = {"value": text_}
+        config["loadbalancer:weights"] = {"value": text_, "secret": False}
     return {
         "version": 0,
         "kind": "update",
@@ -156,6 +156,12 @@ class NoPulumi(Pulumi):
         raise AssertionError(arguments)
 
 
+def test_apps_may_have_any_name() -> None:
+    weights = {"secret": 4, "value": 1}
+    (found,) = parsed([entry("", config={"loadbalancer:weights": weights})])
+    assert found.weights == {"app1": 6, "app2": 4, **weights}
+
+
 def test_a_file_backend_is_read_without_a_process(tmp_path: Path) -> None:
     project = Project(tmp_path, "loadbalancer", f"{tmp_path.as_uri()}?metadata=skip")
     folder = tmp_path / ".pulumi/history/loadbalancer/dev"
@@ -206,7 +212,7 @@ def test_other_backends_are_asked_for_every_page(tmp_path: Path) -> None:
 
 
 def test_weights_are_those_of_the_project_and_not_of_another_name() -> None:
-    config = {"edge:weights": {"value": '{"app1": 5}'}, "loadbalancer:weights": {"value": "app1=9"}}
+    config = {"edge:weights": '{"app1": 5}', "loadbalancer:weights": "app1=9"}
     (found,) = history.parse([entry("", config=config)], "edge")
     assert found.weights == {"app1": 5, "app2": 4}
 
