@@ -21,7 +21,7 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str, bytes] = {}
+        self._incomplete: dict[str, bytes] = {}
         self._last = ""
 
     def add(self, piece: bytes) -> Iterator[tuple[str, str]]:
@@ -30,16 +30,16 @@ class Lines:
         # Docker's own messages between the lines have no time.
         time = stamp[1].decode() if stamp else self._last
         self._last = time
-        line = self._begun.pop(time, b"") + piece[stamp.end() if stamp else 0 :]
+        line = self._incomplete.pop(time, b"") + piece[stamp.end() if stamp else 0 :]
         if line.endswith(b"\n") or len(line) >= _LONGEST:
             yield time, _text(line)
         else:
-            self._begun[time] = line
+            self._incomplete[time] = line
 
     def rest(self) -> Iterator[tuple[str, str]]:
         """Yield the incomplete lines."""
-        begun, self._begun = self._begun, {}
-        for time, line in begun.items():
+        incomplete, self._incomplete = self._incomplete, {}
+        for time, line in incomplete.items():
             yield time, _text(line)
 
 
@@ -60,14 +60,14 @@ class Position:
         self._before = ("", frozenset[str]())
 
     def resume(self) -> int | None:
-        """Begin to read, or to read on: from this second since the epoch; None: from the start."""
+        """Start or continue reading; returns the second since the epoch to read from, None for all."""
         self._before = (self._first or "", frozenset(self._read))
         if not self._second:
             return None
         return int(datetime.fromisoformat(f"{self._second}+00:00").timestamp())
 
     def passes(self, time: str) -> bool:
-        """Tell whether a line of this time was not read before, and remember that it was now."""
+        """Tell whether a line of this time is new, and remember it as read."""
         first, read = self._before
         if time < first or time in read:
             return False

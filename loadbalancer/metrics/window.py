@@ -85,7 +85,7 @@ class AppWindow:
 class Window:
     """What happened between two readings.
 
-    `apps` are those of the later reading. `reset` says that counters have begun anew in between,
+    `apps` are those of the later reading. `reset` says that counters were reset in between,
     since nginx was restarted: what they had counted before that is missing here.
     """
 
@@ -104,8 +104,8 @@ class Window:
 def since(earlier: Reading, later: Reading) -> Window:
     """Subtract one reading from another of the same nginx.
 
-    A counter that has gone back began anew, and counts from 0, as in Prometheus' increase(); so
-    does a histogram as a whole when one of its buckets has gone back.
+    A counter that has decreased was reset, and counts from 0, as in Prometheus' increase(); so
+    does a whole histogram when one of its buckets has decreased.
     """
     differ = _Difference()
     seconds = max(0.0, later.time - earlier.time)

@@ -1,4 +1,4 @@
-"""Weights to server weights and percentages; pure arithmetic, exact over one cycle."""
+"""Shares: server weights and percentages from app weights, exact over one cycle."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -6,7 +6,7 @@ from math import gcd, lcm
 
 
 def server_weights(weights: Mapping[str, int], replicas: Mapping[str, int]) -> dict[str, int]:
-    """Give every server of an app the whole-number weight that keeps the apps' shares exact.
+    """Compute the whole-number weight of each app's servers that keeps the shares exact.
 
     An app's share is its weight divided by the sum of the weights, however many replicas it has.
     The numbers are the smallest possible, so that the cycle is as short and as even as possible.
@@ -16,7 +16,7 @@ def server_weights(weights: Mapping[str, int], replicas: Mapping[str, int]) -> d
         replicas: number of servers of each app, at least 1.
 
     Returns:
-        Weight of one server of each app; 0 where the app gets nothing.
+        Weight of one server of each app; 0 where the app has no share.
     """
     common = lcm(*(replicas[app] for app in weights))
     scaled = {app: weight * (common // replicas[app]) for app, weight in weights.items()}

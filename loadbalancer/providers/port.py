@@ -17,7 +17,7 @@ class PortProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Find a port that nobody listens on."""
+        """Find a port that no program listens on."""
         port = _free(props["bind"])
         return CreateResult(id_=str(port), outs={**props, "port": port})
 

@@ -1,4 +1,4 @@
-"""Docker's way to send what a command prints."""
+"""The format in which Docker sends the output of a command."""
 
 import struct
 

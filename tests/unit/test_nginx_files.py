@@ -1,4 +1,4 @@
-"""Which files of nginx's folder are put into the nginx that runs."""
+"""Which files of nginx's folder go into the running nginx."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ import pytest
 from loadbalancer.nginx.live_files import FilesError
 from loadbalancer.providers.nginx_files import NginxFilesProvider, read
 
-DECLARED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
+DESIRED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
 
 
-def test_all_but_the_images_own_and_hidden_ones(tmp_path: Path) -> None:
+def test_files_of_the_image_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     for name in ("Dockerfile", "image/route/route.conf", ".nginx.conf.swp", "njs/.cache/a.js"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("no")
@@ -32,14 +32,14 @@ def test_all_but_the_images_own_and_hidden_ones(tmp_path: Path) -> None:
         ({"container": "two"}, True, ["container"]),
     ],
 )
-def test_other_files_change_in_place_and_another_container_gets_them_anew(
+def test_other_files_are_an_update_and_another_container_a_replacement(
     news: dict[str, object], changes: bool, replaces: list[str]
 ) -> None:
-    diff = NginxFilesProvider().diff("one", DECLARED, {**DECLARED, **news})
+    diff = NginxFilesProvider().diff("one", DESIRED, {**DESIRED, **news})
     assert (diff.changes, diff.replaces) == (changes, replaces)
 
 
-def test_files_that_are_not_those_of_the_preview_are_not_put_in(tmp_path: Path) -> None:
+def test_files_that_changed_after_the_preview_are_not_applied(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text("edited meanwhile")
     with pytest.raises(FilesError, match=r"nginx\.conf changed while the update ran"):
-        NginxFilesProvider().create({**DECLARED, "folder": str(tmp_path)})
+        NginxFilesProvider().create({**DESIRED, "folder": str(tmp_path)})

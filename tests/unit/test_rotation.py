@@ -1,4 +1,4 @@
-"""The model of the rotation itself."""
+"""The model of nginx's rotation."""
 
 from collections import Counter
 
