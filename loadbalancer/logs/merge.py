@@ -60,7 +60,7 @@ class Position:
         self._before = ("", frozenset[str]())
 
     def resume(self) -> int | None:
-        """Start or continue reading; returns the second since the epoch to read from, None for all."""
+        """Start or continue reading; returns the epoch second to read from, None for the start."""
         self._before = (self._first or "", frozenset(self._read))
         if not self._second:
             return None
