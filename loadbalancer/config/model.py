@@ -13,23 +13,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from loadbalancer.config import units
 from loadbalancer.config.values import (
     Address,
-    Canary,
     Duration,
     Flag,
     ImageName,
     Json,
-    Linear,
     Memory,
     Model,
     Pairs,
     Percentage,
     Port,
     Processors,
-    StepNumbers,
-    Steps,
     Weights,
+    text,
     whole_number,
 )
 
@@ -40,6 +38,9 @@ PLANS = ("steps", "linear", "canary", "at_once")
 """Fields of RolloutSettings of which at most one is set: the plan."""
 ADMIN_BIND = IPv4Address("127.0.0.1")
 """Address of the host on which the admin port is published, whatever `bind` is."""
+
+
+_STEP_NUMBERS = text(lambda value: units.parse_step_numbers(value, 0), "numbers of steps, or all")
 
 
 class BaseImages(Model):
@@ -112,18 +113,18 @@ class RolloutSettings(Model):
         examples=["app1=0,app2=100"],
         json_schema_extra={"item": "1"},
     )
-    steps: Steps | None = Field(
+    steps: Annotated[str, text(units.parse_steps, "percentages that rise to 100")] | None = Field(
         default=None,
         description="Plan: the percentage of the way after each step. This is the plan if none is "
         f"set, with {DEFAULT_STEPS}.",
         examples=["5,10,25,50,100"],
     )
-    linear: Linear | None = Field(
+    linear: Annotated[str, text(units.parse_linear, "percentage/duration")] | None = Field(
         default=None,
         description="Plan: equal steps, each of this percentage and duration.",
         examples=["10%/60s"],
     )
-    canary: Canary | None = Field(
+    canary: Annotated[str, text(units.parse_canary, "percentage/duration")] | None = Field(
         default=None,
         description="Plan: one step of this percentage and duration, then 100 %.",
         examples=["5%/10min"],
@@ -165,7 +166,7 @@ class RolloutSettings(Model):
         description="Also compare the apps that gain share with the others in the same window.",
         examples=["true"],
     )
-    confirm: StepNumbers | None = Field(
+    confirm: Annotated[str, _STEP_NUMBERS] | None = Field(
         default=None,
         description="Steps that wait for a confirmation: numbers from 1, or `all`.",
         examples=["1,3"],

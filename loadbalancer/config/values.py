@@ -152,9 +152,3 @@ ImageName = Annotated[str, Check(_image_reference, kind="name of an image")]
 Flag = Annotated[bool, Check(_flag, kind="true or false")]
 Percentage = Annotated[str, text(units.parse_percentage, "percentage")]
 Duration = Annotated[str, text(units.parse_positive_duration, "duration")]
-Steps = Annotated[str, text(units.parse_steps, "percentages that rise to 100")]
-Linear = Annotated[str, text(units.parse_linear, "percentage/duration")]
-Canary = Annotated[str, text(units.parse_canary, "percentage/duration")]
-StepNumbers = Annotated[
-    str, text(lambda value: units.parse_step_numbers(value, 0), "numbers of steps, or all")
-]
