@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from docker import DockerClient
 
-from loadbalancer.engine import exec
+from loadbalancer import engine, names
+from loadbalancer.engine import container, exec
 from tests.stack.deployment import Deployment
 
 SOCKET = "/var/run/docker.sock"
@@ -70,6 +72,15 @@ def test_a_command_in_a_container_loses_no_output(
     code, printed = exec.run(nginx, ["no-such-program"])
     assert code in {126, 127}
     assert "no-such-program" in printed
+
+
+def test_the_list_and_the_inspection_of_containers_agree(stack: Deployment) -> None:
+    client = engine.connect()
+    inspected = [container.inspect(client, id_) for id_ in stack.ids().values()]
+    found = {one.id: replace(one, restarts=0) for one in inspected if one}
+    assert len(found) == 3
+    listed = container.find(client, names.labels("loadbalancer", stack.name))
+    assert {one.id: one for one in listed} == found
 
 
 def test_destroy_up_change_and_refresh_over_docker_host(
