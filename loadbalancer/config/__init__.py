@@ -1,1 +1,1 @@
-"""The stack's configuration: what it may hold, how it is read, and what is wrong with it."""
+"""The configuration of a stack: its keys, how it is loaded, checks, and fix commands."""
