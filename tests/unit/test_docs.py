@@ -109,3 +109,10 @@ def test_every_alert_and_every_recorded_rule_is_described() -> None:
     assert {alert: severity for alert, severity, _ in table} == alerts
     recorded = [rule["record"] for rule in rules() if "record" in rule]
     assert [name for name, _ in docs.rows(METRICS, "| name | meaning |")] == recorded
+
+
+def test_every_output_is_described() -> None:
+    program = (PROJECT / "__main__.py").read_text()
+    exported = re.findall(r'pulumi\.export\("(\w+)"', program)
+    text = (PROJECT / "docs" / "configuration.md").read_text()
+    assert [output for output, _ in docs.rows(text, "| output | content |")] == exported
