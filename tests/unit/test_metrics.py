@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadbalancer import metrics
@@ -146,7 +146,6 @@ def test_an_invalid_text_is_rejected(right: str, wrong: str) -> None:
         reading.parse(TEXT.replace(right, wrong), 0)
 
 
-@settings(max_examples=500)
 @given(st.text(), st.integers(0, len(TEXT)), st.integers(0, 40))
 def test_a_malformed_text_raises_only_a_value_error(text: str, at: int, cut: int) -> None:
     try:
