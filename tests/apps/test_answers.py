@@ -87,7 +87,7 @@ def test_an_error_in_the_app_is_a_500_in_the_log_and_a_traceback_beside_it(slow:
     wait_for(lambda: "RuntimeError: on purpose" in slow.text_log(), "traceback", slow.text_log)
 
 
-def test_a_request_that_waits_holds_up_no_other(slow: App) -> None:
+def test_a_request_that_waits_does_not_delay_others(slow: App) -> None:
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(slow.get, "/wait/0.0") for _ in range(4)]
         slow.wait_until_asked(4)
@@ -97,6 +97,7 @@ def test_a_request_that_waits_holds_up_no_other(slow: App) -> None:
         assert [future.result().text for future in waiting] == ["waited"] * 4
 
 
+@pytest.mark.faults
 def test_an_idle_connection_outlives_the_servers_default(app: App) -> None:
     # That is 30 s; nginx closes an idle connection after 60, and has to be the one to close.
     with socket.create_connection((app.address, app.port), timeout=PATIENCE) as connection:
@@ -130,7 +131,8 @@ def test_the_probe_accepts_nothing_but_200(start: Run, slow_image: str, status: 
     assert app.listens(), "the server is still there"
 
 
-def test_the_probe_gives_up_on_a_server_that_says_nothing(start: Run, slow_image: str) -> None:
+@pytest.mark.faults
+def test_the_probe_gives_up_on_a_silent_server(start: Run, slow_image: str) -> None:
     app = start(slow_image, healthy=False, command=["sleep", "infinity"])
     server = "import socket, time; s = socket.create_server(('127.0.0.1', 5001)); time.sleep(3600)"
     app.container.exec_run(["python", "-c", server], detach=True)

@@ -50,6 +50,7 @@ def test_a_failure_is_told_at_once_and_so_is_its_end(idle: App) -> None:
     assert asked(idle) == 7
 
 
+@pytest.mark.faults
 def test_a_question_that_takes_too_long_is_a_failure(idle: App) -> None:
     # Let be, it would succeed just when Docker has waited for long enough.
     _, *slow = healthcheck_command(("sleep", TIMEOUT))
