@@ -81,3 +81,5 @@ test-toolchain:
 
 test-faults:
 	@$(PYTEST) -m faults --ignore tests/toolchain
+	@# Examples other than those of `make test`, and ten times as many.
+	@$(PYTEST) --hypothesis-profile=thorough tests/unit

@@ -141,7 +141,16 @@ def test_the_time_of_grace_is_an_end(start: Run, slow_image: str) -> None:
         assert isinstance(answer.exception(), requests.ConnectionError)
 
 
-@pytest.mark.parametrize("milliseconds", [0, 100, 300])
+@pytest.mark.parametrize(
+    "milliseconds",
+    [
+        0,
+        100,
+        pytest.param(200, marks=pytest.mark.faults),
+        300,
+        pytest.param(500, marks=pytest.mark.faults),
+    ],
+)
 def test_a_signal_while_starting_is_not_lost(start: Run, image: str, milliseconds: int) -> None:
     app = start(image, healthy=False)
     # From the moment it listens for signals; before that the kernel has nobody to tell.
