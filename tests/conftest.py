@@ -107,7 +107,9 @@ class LayerTimes:
         self._tests[layer] += report.when == "call"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print a line for each layer."""
+        """Print a line for each layer, where any test ran."""
+        if not self._work:
+            return
         passed, every = time.monotonic() - self._start, sum(self._work.values()) or 1
         terminalreporter.section("time of each layer")
         for layer, work in sorted(self._work.items(), key=lambda one: -one[1]):

@@ -52,7 +52,7 @@ def test_changes_under_load_cost_no_request(stack_of_any_weights: Deployment) ->
         stack.up()
         nginx = LiveRoute(stack.nginx())
         text = nginx.text()
-        for weight in range(2, 12):
+        for weight in range(2, 8):
             nginx.apply(text.replace("weight=9", f"weight={weight}"))
         stack.unset("weights")
         stack.up()
