@@ -218,7 +218,7 @@ def test_weights_are_those_of_the_project_and_not_of_another_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{"secret": True}, {"value": "v1:abc", "secret": True}, {"app1": {"secure": "v1:abc"}}]
+    "value", [{"secret": True}, {"value": "7", "secret": True}, {"secure": "7"}]
 )
 def test_secret_weights_are_unknown(value: object) -> None:
     (found,) = history.parse([entry("", config={"loadbalancer:weights": value})], "loadbalancer")
