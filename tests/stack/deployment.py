@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -211,13 +212,27 @@ class Deployment:
     def run(self, *arguments: str) -> str:
         """Run a command of Pulumi's CLI on this stack; returns what it printed.
 
+        Unlike those of the product it ends with the test, when that is interrupted.
+
         Raises:
             PulumiError: when it fails; the message is everything that it printed.
         """
-        try:
-            return self.pulumi_cli.run(*arguments, stack=self.name)
-        except PulumiError as error:
-            raise type(error)(error.output, error.output) from error
+        # A file: plugins that outlive a command that is killed would keep a pipe open.
+        with tempfile.TemporaryFile("w+") as out:
+            done = subprocess.run(
+                self.pulumi(*arguments),
+                cwd=self.folder,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+            out.seek(0)
+            printed = out.read()
+        if done.returncode:
+            raise PulumiError(printed, printed)
+        return printed
 
     def up(self) -> Changes:
         """Run `pulumi up` without a preview; errors as of `run`."""
