@@ -76,6 +76,8 @@ class Shell:
     stack: str = field(default_factory=leftovers.new_stack_name)
     staging: str = field(default_factory=leftovers.new_stack_name)
     environment: dict[str, str] = field(default_factory=dict)
+    failed: str = ""
+    """The command that failed; the commands after it would only fail for the same cause."""
 
     @property
     def url(self) -> str:
@@ -220,6 +222,8 @@ AFTER: dict[str, Callable[[Shell, str], None]] = {
 
 def run(shell: Shell, command: Command) -> None:
     """Run a command of a page under load if it is a rollout, and check what it did."""
+    assert not shell.failed, f"a command before failed: {shell.failed}"
+    shell.failed = command.text
     rollout = command.text.startswith("./lb rollout start")
     with wrk(shell.url, method="GET", rate=50) if rollout else nullcontext() as load:
         printed = shell.run(command.text)
@@ -228,6 +232,7 @@ def run(shell: Shell, command: Command) -> None:
         assert printed.strip() == command.output
     if command.text in AFTER:
         AFTER[command.text](shell, printed)
+    shell.failed = ""
 
 
 def readme(*, destroying: bool) -> list[Command]:
