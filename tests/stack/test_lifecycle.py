@@ -1,5 +1,6 @@
 """Up and down by the command line, again and again, until nothing is left."""
 
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import requests
 
 from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
-from tests.stack.deployment import Deployment, free_ports
+from tests.stack.deployment import PROJECT, Deployment, free_ports
 
 LONGEST = 1200
 """Seconds that a verb may take; `up` also looks for what the machine lacks."""
@@ -33,11 +34,22 @@ def selected(stack: Deployment) -> str:
     return process.communicate(timeout=LONGEST)[0].strip()
 
 
+@pytest.fixture(scope="module")
+def installable(module_stack: Deployment) -> Deployment:
+    """The module's stack in a copy that also has what `./lb up` installs from."""
+    folder = module_stack.folder
+    shutil.copy2(PROJECT / "requirements.txt", folder)
+    for part in ("cmd", "shim"):
+        shutil.copytree(PROJECT / "toolchain" / part, folder / "toolchain" / part)
+    (folder / "environments").mkdir()
+    return module_stack
+
+
 @pytest.mark.timeout(3600)
-def test_down_leaves_nothing_and_up_works_again(module_stack: Deployment) -> None:
-    stack = module_stack
+def test_down_leaves_nothing_and_up_works_again(installable: Deployment) -> None:
+    stack = installable
+    # Not taken: the stack has a config already.
     template = stack.folder / "environments" / f"{stack.name}.yaml"
-    template.parent.mkdir()
     template.write_text("config: {loadbalancer:port: 1}\n")
     code, out, err = lb(stack, "up")
     assert code == 0, out + err
@@ -57,10 +69,9 @@ def test_down_leaves_nothing_and_up_works_again(module_stack: Deployment) -> Non
     assert f"./lb up --stack {stack.name}" in out
 
 
-def test_a_new_stack_takes_its_config_from_environments(module_stack: Deployment) -> None:
-    stack, name = module_stack, f"{module_stack.name}-new"
+def test_a_new_stack_takes_its_config_from_environments(installable: Deployment) -> None:
+    stack, name = installable, f"{installable.name}-new"
     template = stack.folder / "environments" / f"{name}.yaml"
-    template.parent.mkdir(exist_ok=True)
     template.write_text("config: {loadbalancer:weights: '{\"app1\": -1}'}\n")
     command = [sys.executable, str(stack.folder / "lb"), "up", "--stack", name]
     process = stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
