@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -24,6 +25,12 @@ func (h *host) About(
 	if err != nil {
 		return nil, err
 	}
+	if opts.Toolchain == toolchain.Pip {
+		if found := aboutPip(ctx, chain); found != nil {
+			found.Metadata["typechecker"] = toolchain.TypeCheckerName(opts.Typechecker)
+			return found, nil
+		}
+	}
 	about, err := chain.About(ctx)
 	if err != nil {
 		return nil, err
@@ -37,6 +44,33 @@ func (h *host) About(
 			"typechecker":      toolchain.TypeCheckerName(opts.Typechecker),
 		},
 	}, nil
+}
+
+// describePython prints Python's path, its version and that of pip, a line each.
+const describePython = `import importlib.metadata, platform, sys
+print(sys.executable, platform.python_version(), importlib.metadata.version("pip"), sep="\n")`
+
+// aboutPip asks Python once. The toolchain's own About, which every update calls, starts three
+// processes; of those `pip --version` alone takes an eighth of the processor time of an update.
+// It returns nil where there is no answer, such as without pip.
+func aboutPip(ctx context.Context, chain toolchain.Toolchain) *pulumirpc.AboutResponse {
+	cmd, err := chain.Command(ctx, "-c", describePython)
+	if err != nil {
+		return nil
+	}
+	printed, err := output(cmd)
+	lines := strings.Split(strings.TrimSpace(string(printed)), "\n")
+	if err != nil || len(lines) != 3 {
+		return nil
+	}
+	return &pulumirpc.AboutResponse{
+		Executable: lines[0],
+		Version:    lines[1],
+		Metadata: map[string]string{
+			"toolchain":        toolchain.Name(toolchain.Pip),
+			"toolchainVersion": lines[2],
+		},
+	}
 }
 
 // RuntimeOptionsPrompts has `pulumi new` ask for the options that a template leaves open.
