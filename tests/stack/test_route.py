@@ -2,6 +2,7 @@
 
 import pytest
 
+from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.live_route import LiveRoute, RouteError
 from loadbalancer.state.pulumi import PulumiError
@@ -32,7 +33,7 @@ def test_a_hand_edited_route_is_found_and_restored(stack: Deployment) -> None:
 def test_a_route_that_nginx_refuses_leaves_the_old_one(
     stack: Deployment, good: str, bad: str, message: str
 ) -> None:
-    nginx = LiveRoute(stack.nginx())
+    nginx = LiveRoute(stack.nginx(), Wait(timeout=10))
     before = nginx.text()
     with pytest.raises(RouteError, match=message):
         nginx.apply(before.replace(good, bad, 1))
