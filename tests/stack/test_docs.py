@@ -195,7 +195,7 @@ def after_down(shell: Shell, printed: str) -> None:
 def after_recreate(shell: Shell, printed: str) -> None:
     shell.expect_the_configured_shares()
     untracked = set(shell.run("git status --short").splitlines())
-    made = ("apps/app1-next/", "apps/app3/", f"environments/{shell.staging}.yaml")
+    made = ("apps/app1-next/", f"environments/{shell.staging}.yaml")
     assert untracked == {f"?? {path}" for path in made}
 
 
