@@ -66,14 +66,14 @@ def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit:
             header = f"add_header X-Version {version} always;"
             edit("nginx.conf", "proxy_pass http://apps;", f"{header} proxy_pass http://apps;")
             edit("admin/index.html", "<h1>", f"<h1>Version {version}: ")
-            edit("njs/exposition.js", "What runs.", f"What runs now: {version}.")
+            edit("njs/exposition.js", "Versions of the image", f"Versions {version} of the image")
             assert operations(stack.up()) == {"update": 1}
             assert requests.get(stack.url, timeout=30).headers["X-Version"] == str(version)
             page, figures = (
                 requests.get(f"{admin}{path}", timeout=30) for path in ("/", "/metrics")
             )
             assert f"Version {version}: " in page.text
-            assert f"What runs now: {version}." in figures.text
+            assert f"Versions {version} of the image" in figures.text
     for load in (get, post, short):
         assert load.failures == []
         assert load.requests > 100
