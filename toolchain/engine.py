@@ -20,11 +20,12 @@ from docker.errors import DockerException, StreamParseError
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
+from loadbalancer.engine import address
+from loadbalancer.engine.client import connect
 from toolchain import debian
 from toolchain.run import run
 from toolchain.steps import How, Outcome, Report, ToolchainError
 
-SOCKET = Path("/var/run/docker.sock")
 ANSWER = 5.0
 """Seconds within which a working engine has answered a small question."""
 
@@ -52,24 +53,15 @@ class EngineError(ToolchainError):
     """No Docker engine answers, or the engine refused a request."""
 
 
-def address() -> str:
-    """Return where the engine is: DOCKER_HOST, else the local socket."""
-    return os.environ.get("DOCKER_HOST") or f"unix://{SOCKET}"
-
-
 @contextmanager
 def connection(timeout: float = ANSWER) -> Iterator[docker.DockerClient]:
     """Connect to the engine; `timeout` is the longest silence of the engine, in seconds.
 
     Raises EngineError when no engine answers, and for every failure while the connection is used.
     """
-    host = address()
+    host = _address().host
     try:
-        client = docker.from_env(
-            timeout=timeout,  # type: ignore[arg-type]  # requests takes fractions of a second
-            environment={**os.environ, "DOCKER_HOST": host},
-            use_ssh_client=host.startswith("ssh://"),
-        )
+        client = connect(timeout)
     except (DockerException, RequestException) as error:
         raise EngineError(f"no Docker engine answers at {host}: {error}") from error
     try:
@@ -78,6 +70,14 @@ def connection(timeout: float = ANSWER) -> Iterator[docker.DockerClient]:
         raise EngineError(f"the Docker engine at {host}: {error}") from error
     finally:
         client.close()
+
+
+def _address() -> address.Address:
+    """Find the engine that `docker ps` uses. Raises EngineError when there is none of that name."""
+    try:
+        return address.resolve()
+    except address.AddressError as error:
+        raise EngineError(str(error)) from error
 
 
 def version() -> str:
@@ -92,8 +92,8 @@ class Situation:
 
     host: str
     """The address that was tried."""
-    chosen: bool
-    """Whether DOCKER_HOST names the address."""
+    source: str
+    """The variable or the context that names the address; empty where nothing does."""
     denied: bool
     """Whether the socket exists and this user may not use it."""
     installed: bool
@@ -105,13 +105,15 @@ class Situation:
 def plan(situation: Situation) -> list[str]:
     """Return what to do, in order: "install", "start".
 
-    An engine that DOCKER_HOST names is never started from here. Raises ToolchainError when
-    nothing can be done.
+    An engine that DOCKER_HOST or a context names is never started from here. Raises ToolchainError
+    when nothing can be done.
     """
-    if situation.chosen:
+    if situation.source:
+        is_context = situation.source.startswith("context ")
+        fix = "export DOCKER_CONTEXT=default" if is_context else f"unset {situation.source}"
         raise ToolchainError(
-            f"no Docker engine answers at {situation.host}, which DOCKER_HOST names. Start that "
-            "engine, or use the local one: unset DOCKER_HOST"
+            f"no Docker engine answers at {situation.host}, which {situation.source} names. Start "
+            f"that engine, or use the local one: {fix}"
         )
     if situation.denied:
         raise ToolchainError(
@@ -136,17 +138,20 @@ def plan(situation: Situation) -> list[str]:
 
 def ensure(report: Report) -> Outcome:
     """Make sure that a Docker engine answers; install and start one where that is possible."""
-    host = address()
+    found = _address()
+    host = found.host
     try:
         return Outcome("found", f"{version()} at {host}")
     except EngineError:
         pass  # `plan` says what to do about it
-    chosen = host != f"unix://{SOCKET}"
+    # A variable may name the usual engine, which can be started.
+    chosen = host != address.LOCAL
+    socket = Path(address.LOCAL.removeprefix("unix://"))
     steps = plan(
         Situation(
             host=host,
-            chosen=chosen,
-            denied=not chosen and SOCKET.exists() and not os.access(SOCKET, os.R_OK | os.W_OK),
+            source=found.source if chosen else "",
+            denied=not chosen and socket.exists() and not os.access(socket, os.R_OK | os.W_OK),
             installed=dockerd() is not None,
             root=os.geteuid() == 0,
             not_installable=debian.why_not_installable(),
@@ -262,7 +267,7 @@ def wait(
             return version()
         except EngineError as error:
             last = error
-        report(f"waiting for {address()}")
+        report(f"waiting for {_address().host}")
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
             what = "ended at once" if ended else f"did not answer within {timeout:.0f} s"

@@ -15,6 +15,7 @@ def report(error: Exception) -> int:
     from loadbalancer.display.watch import WatchError
     from loadbalancer.drift.repair import RepairError
     from loadbalancer.engine import ENGINE_ERRORS, location
+    from loadbalancer.engine.address import AddressError
     from loadbalancer.engine.wait import WaitTimeoutError
     from loadbalancer.logs.filter import FilterError
     from loadbalancer.logs.stream import LogsError
@@ -34,6 +35,8 @@ def report(error: Exception) -> int:
         return _print(f"error: {error}", WRONG_USAGE)
     if isinstance(error, RolloutHalted):
         return _print(f"halted: {error}", Ending.HALTED)
+    if isinstance(error, AddressError):
+        return _print(f"error: {error}")
     if isinstance(error, ENGINE_ERRORS):
         where = location()
         return _print(f"error: Docker engine {where}: {error}. Start it, or see why: ./lb up")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from loadbalancer.engine import address
+from tests.contexts import write_context
 from toolchain import baseimages, engine
 from toolchain.engine import OPEN_FILES, EngineError
 from toolchain.recipes import PYTHON
@@ -109,12 +111,26 @@ def test_a_dead_docker_host_is_named_and_nothing_is_installed(
         engine.ensure(silent)
 
 
+def test_a_dead_engine_of_a_context_is_named_and_nothing_is_installed(
+    dead: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolchain.debian.install", pytest.fail)
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setenv("DOCKER_CONTEXT", "loft")
+    with pytest.raises(ToolchainError, match="context 'loft' not found"):
+        engine.ensure(silent)
+    write_context(folder, "loft", dead)
+    with pytest.raises(ToolchainError, match=f"{dead}.*context loft.*DOCKER_CONTEXT=default"):
+        engine.ensure(silent)
+
+
 def test_an_engine_is_installed_with_the_ps_that_its_top_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed: list[str] = []
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "SOCKET", folder / "none.sock")
+    monkeypatch.setattr(address, "LOCAL", f"unix://{folder / 'none.sock'}")
     monkeypatch.setattr(engine, "dockerd", lambda: None)
     monkeypatch.setattr(engine, "start", lambda _: "99.1")
     monkeypatch.setattr("toolchain.debian.why_not_installable", lambda: None)

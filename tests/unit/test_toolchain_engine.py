@@ -16,7 +16,7 @@ from toolchain.steps import ToolchainError
 
 BARE_ROOT_DEBIAN = Situation(
     host="unix:///var/run/docker.sock",
-    chosen=False,
+    source="",
     denied=False,
     installed=False,
     root=True,
@@ -33,8 +33,14 @@ def test_an_installed_engine_is_started() -> None:
 
 
 def test_an_engine_that_docker_host_names_is_never_replaced() -> None:
-    chosen = replace(BARE_ROOT_DEBIAN, chosen=True, host="tcp://build.example:2375")
+    chosen = replace(BARE_ROOT_DEBIAN, source="DOCKER_HOST", host="tcp://build.example:2375")
     with pytest.raises(ToolchainError, match=r"tcp://build.example:2375.*unset DOCKER_HOST"):
+        plan(chosen)
+
+
+def test_an_engine_that_a_context_names_is_never_replaced() -> None:
+    chosen = replace(BARE_ROOT_DEBIAN, source="context build", host="tcp://build.example:2375")
+    with pytest.raises(ToolchainError, match=r"context build.*export DOCKER_CONTEXT=default"):
         plan(chosen)
 
 
