@@ -1,29 +1,31 @@
 """Apps: the folders under apps/ that can be built, and new ones from the template."""
 
+import re
 import shutil
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadbalancer.config.problems import ConfigError, Problem
+from loadbalancer.content.files import Source
 from loadbalancer.names import APP_NAME
 
 _PROBE = ("bash", "/srv/_server/probe.sh")
 _TEMPLATE = "_new"
 _PLACEHOLDER = "NAME"
+_DOCKERFILE = "Dockerfile"
 
 
 @dataclass(frozen=True)
 class AppFolder:
     """How an app's image is built.
 
-    `context` is what the Dockerfile's COPY sees, `content` are the files and folders of it that
-    the image depends on. `probe` is the command of the healthcheck; None leaves it to the
-    HEALTHCHECK of the app's own Dockerfile.
+    `probe` is the command of the healthcheck; None leaves it to the HEALTHCHECK of the app's own
+    Dockerfile.
     """
 
     name: str
-    context: Path
-    content: tuple[Path, ...]
+    source: Source
     probe: tuple[str, ...] | None
 
 
@@ -32,20 +34,38 @@ def find(folder: Path) -> dict[str, AppFolder]:
 
     Names that start with an underscore are of what the apps share.
     """
-    return {
-        path.name: _app_folder(path)
-        for path in sorted(folder.iterdir() if folder.is_dir() else ())
-        if not path.name.startswith("_")
-        and ((path / "app.py").is_file() or (path / "Dockerfile").is_file())
-    }
+    paths = [path for path in sorted(folder.iterdir() if folder.is_dir() else ()) if _is_app(path)]
+    shared = _shared(folder, paths) if paths else ()
+    return {path.name: _app_folder(path, shared) for path in paths}
 
 
-def _app_folder(path: Path) -> AppFolder:
-    if (path / "Dockerfile").is_file():
-        return AppFolder(path.name, context=path, content=(path,), probe=None)
-    shared = [other for other in sorted(path.parent.iterdir()) if other.is_file()]
-    shared.append(path.parent / "_server")
-    return AppFolder(path.name, context=path.parent, content=(*shared, path), probe=_PROBE)
+def _is_app(path: Path) -> bool:
+    return not path.name.startswith("_") and (
+        (path / "app.py").is_file() or (path / _DOCKERFILE).is_file()
+    )
+
+
+def _shared(folder: Path, apps: Collection[Path]) -> tuple[str, ...]:
+    """List what the common Dockerfile copies besides an app: what it names, and itself."""
+    path = folder / _DOCKERFILE
+    if not path.is_file():
+        return ()
+    lines = path.read_text().splitlines()
+    words = set(
+        re.split(r"[^\w.-]+", "\n".join(line for line in lines if not line.startswith("#")))
+    )
+    names = {one.name for one in folder.iterdir()} - {one.name for one in apps}
+    return (_DOCKERFILE, *sorted(names & words - {_DOCKERFILE}))
+
+
+def _app_folder(path: Path, shared: Iterable[str]) -> AppFolder:
+    apps, kept = path.parent, (_DOCKERFILE,)
+    if (path / _DOCKERFILE).is_file():
+        own = Source(apps.parent, f"{apps.name}/{path.name}", kept=kept)
+        return AppFolder(path.name, own, probe=None)
+    required = tuple(f"{path.name}/{name}" for name in ("app.py", "requirements.txt"))
+    common = Source(apps.parent, apps.name, (*shared, path.name), required=required, kept=kept)
+    return AppFolder(path.name, common, probe=_PROBE)
 
 
 def create(folder: Path, name: str) -> Path:

@@ -7,6 +7,8 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from loadbalancer import content
+from loadbalancer.content import files
+from loadbalancer.content.files import Source
 from loadbalancer.providers.in_nginx import InNginxProvider, container
 
 if TYPE_CHECKING:
@@ -28,12 +30,12 @@ class NginxFilesProvider(InNginxProvider):
         """Apply the files, if they are still those of the preview."""
         from loadbalancer.nginx.live_files import FilesError, LiveFiles  # noqa: PLC0415
 
-        files = read(Path(props["folder"]))
-        for name in sorted(files.keys() | props["files"].keys()):
-            if name not in files or content.digest(files[name]) != props["files"].get(name):
+        found = read(Path(props["folder"]))
+        for name in sorted(found.keys() | props["files"].keys()):
+            if name not in found or content.digest(found[name]) != props["files"].get(name):
                 path = Path(props["folder"]) / name
                 raise FilesError(f"{path} changed while the update ran. Run it again: ./lb up")
-        LiveFiles(container(props["container"])).apply(files)
+        LiveFiles(container(props["container"])).apply(found)
 
     def in_force(self, container: "Handle") -> dict[str, str]:
         """Compute the digests of the files that nginx serves by."""
@@ -45,15 +47,21 @@ class NginxFilesProvider(InNginxProvider):
 def read(path: Path) -> dict[str, bytes]:
     """Read the files for the running nginx from its folder, by their paths in it.
 
-    Hidden files are left out: editors keep such beside the one that is edited.
+    Raises:
+        ContentError: for a file that cannot be read, and a link that leads nowhere.
     """
-    paths = {one.relative_to(path): one for one in content.files(path)}
-    return {
-        relative.as_posix(): one.read_bytes()
-        for relative, one in paths.items()
-        if relative.parts[0] not in IMAGE
-        and not any(part.startswith(".") for part in relative.parts)
-    }
+    found = files.read(source(path)).files
+    return {one.name: one.path.read_bytes() for one in found}
+
+
+def source(path: Path) -> Source:
+    """Describe which files of nginx's folder go into the running nginx."""
+    return Source(path.parent, path.name, without=IMAGE)
+
+
+def image(path: Path) -> Source:
+    """Describe what nginx's image is built from."""
+    return Source(path.parent, path.name, IMAGE, kept=IMAGE[:1])
 
 
 class NginxFiles(Resource, module="loadbalancer", name="NginxFiles"):
@@ -77,6 +85,6 @@ class NginxFiles(Resource, module="loadbalancer", name="NginxFiles"):
             path: folder with nginx.conf.
             opts: Pulumi's options.
         """
-        files = {name: content.digest(data) for name, data in read(path).items()}
-        inputs = {"container": container, "folder": path.as_posix(), "files": files}
+        digests = {name: content.digest(data) for name, data in read(path).items()}
+        inputs = {"container": container, "folder": path.as_posix(), "files": digests}
         super().__init__(NginxFilesProvider(), name, inputs, opts)

@@ -1,40 +1,52 @@
-"""Image: built from a folder, tagged with the hash of its content."""
+"""Image: built from the content of a folder, and tagged with the hash of that."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 import pulumi
 import pulumi_docker as docker
 
-from loadbalancer import content
+from loadbalancer.config.problems import ConfigError, Problem
+from loadbalancer.content import files, staging
+from loadbalancer.content.files import Content, ContentError, Source
+from loadbalancer.engine.dockerignore import DockerIgnore
 from loadbalancer.providers.image_lifetime import ImageLifetime
 
 
-def content_hash(paths: Iterable[Path], parameters: Mapping[str, str]) -> str:
-    """Hash files and folders by their names, modes and bytes, with the build's parameters.
+def check(sources: Iterable[Source]) -> None:
+    """Read all content before anything is declared, and say what is left out of it.
 
-    Returns:
-        12 hexadecimal digits; the same wherever the project's folder is.
+    Raises:
+        ConfigError: with every file that cannot be content.
     """
-    digest = hashlib.sha256()
-    for path in paths:
-        for file in content.files(path) if path.is_dir() else [path]:
-            data = file.read_bytes()
-            name = file.relative_to(path.parent).as_posix()
-            executable = bool(file.stat().st_mode & 0o100)
-            digest.update(f"{name}\0{executable}\0{len(data)}\0".encode() + data)
-    for key, value in sorted(parameters.items()):
-        digest.update(f"{key}={value}\0".encode())
-    return digest.hexdigest()[:12]
+    problems = []
+    for source in sources:
+        try:
+            for note in read(source).notes:
+                pulumi.log.info(note)
+        except ContentError as error:
+            problems.append(Problem(error.path, error.value, error.reason, error.fix))
+    if problems:
+        raise ConfigError(problems)
+
+
+@cache
+def read(source: Source) -> Content:
+    """Read the content of an image, once: a program builds what it has checked.
+
+    Docker gets the Dockerfile whatever ignores it.
+
+    Raises:
+        ContentError: for a file that cannot be content.
+    """
+    return files.read(source, DockerIgnore(source.project / source.folder))
 
 
 def build(
     name: str,
     *,
     repository: pulumi.Input[str],
-    context: Path,
-    content: Sequence[Path],
+    source: Source,
     parameters: Mapping[str, str],
     labels: Mapping[str, pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
@@ -45,8 +57,7 @@ def build(
         name: the resource's name.
         repository: the image's name without its tag; the stack's own, since an image is deleted
             by name.
-        context: folder that the Dockerfile's COPY sees.
-        content: files and folders of it that the image depends on.
+        source: what the image is built from, with its Dockerfile.
         parameters: build arguments.
         labels: labels of the image.
         opts: Pulumi's options.
@@ -54,12 +65,18 @@ def build(
     Returns:
         ID of the image.
     """
-    tag = content_hash(content, parameters)
+    content = read(source)
+    tag = content.hash(parameters.items())
+    if not pulumi.runtime.is_dry_run():
+        staging.stage(source.project, tag, content)
     built = docker.RemoteImage(
         name,
         name=pulumi.Output.concat(repository, ":", tag),
         build=docker.RemoteImageBuildArgs(
-            context=str(context), build_args=dict(parameters), label=dict(labels)
+            # Relative, so that the same content is the same image wherever the project is.
+            context=f"{staging.FOLDER}/{tag}",
+            build_args=dict(parameters),
+            label=dict(labels),
         ),
         keep_locally=True,
         opts=pulumi.ResourceOptions.merge(

@@ -7,6 +7,8 @@ import pytest
 
 from loadbalancer.config import apps
 from loadbalancer.config.problems import ConfigError
+from loadbalancer.content import files
+from loadbalancer.content.files import ContentError
 
 
 @pytest.fixture
@@ -40,3 +42,34 @@ def test_nothing_is_overwritten(folder: Path) -> None:
 
 def test_the_template_is_no_app(folder: Path) -> None:
     assert "_new" not in apps.find(folder)
+
+
+def content(folder: Path, name: str) -> set[str]:
+    return {one.name for one in files.read(apps.find(folder)[name].source).files}
+
+
+def test_an_image_has_the_app_and_what_the_common_dockerfile_names(folder: Path) -> None:
+    (folder / "README.md").write_text("not for the image")
+    (folder / "_shared").mkdir()
+    (folder / "_shared/util.py").write_text("x = 1")
+    server = {f"_server/{path.name}" for path in (folder / "_server").iterdir() if path.is_file()}
+    own = {"app1/app.py", "app1/requirements.txt"}
+    assert content(folder, "app1") == {"Dockerfile", *server, *own}
+    with (folder / "Dockerfile").open("a") as file:
+        file.write("# README.md of app2\nCOPY _shared /srv/_shared\n")
+    assert content(folder, "app1") == {"Dockerfile", "_shared/util.py", *server, *own}
+
+
+def test_an_app_with_a_dockerfile_of_its_own_has_its_own_folder_alone(folder: Path) -> None:
+    (folder / "own").mkdir()
+    for name in ("Dockerfile", "page.html"):
+        (folder / "own" / name).write_text(f"FROM scratch\nCOPY {name} /")
+    (folder / "own/.gitignore").write_text("Dockerfile\n")
+    assert content(folder, "own") == {".gitignore", "Dockerfile", "page.html"}
+    assert apps.find(folder)["own"].probe is None
+
+
+def test_an_app_whose_code_is_ignored_is_refused(folder: Path) -> None:
+    (folder / "app1/.gitignore").write_text("app.py\n")
+    with pytest.raises(ContentError, match=r"apps/app1/app\.py: app\.py is ignored by git"):
+        content(folder, "app1")

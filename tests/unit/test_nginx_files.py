@@ -10,15 +10,16 @@ from loadbalancer.providers.nginx_files import NginxFilesProvider, read
 DESIRED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
 
 
-def test_files_of_the_image_and_hidden_files_are_left_out(tmp_path: Path) -> None:
-    for name in ("Dockerfile", "image/route/route.conf", ".nginx.conf.swp", "njs/.cache/a.js"):
+def test_files_of_the_image_and_of_editors_are_left_out(tmp_path: Path) -> None:
+    left_out = ("Dockerfile", "image/route/route.conf", ".nginx.conf.swp", "nginx.conf~", "4913")
+    for name in left_out:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("no")
-    for name in ("nginx.conf", "njs/record.js", "conf.d/image/logo.png"):
+    for name in ("nginx.conf", "njs/record.js", "conf.d/image/logo.png", ".htpasswd"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"\xff yes")
     found = read(tmp_path)
-    assert list(found) == ["conf.d/image/logo.png", "nginx.conf", "njs/record.js"]
+    assert list(found) == [".htpasswd", "conf.d/image/logo.png", "nginx.conf", "njs/record.js"]
     assert set(found.values()) == {b"\xff yes"}
 
 
