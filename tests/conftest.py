@@ -72,15 +72,23 @@ def group_of(item: pytest.Item) -> str | None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give every test its group, and put the groups that take longest first."""
     order: dict[str | None, int] = {group: n for n, group in enumerate(LONGEST_FIRST)}
     groups = {item: group_of(item) for item in items}
     for item, group in groups.items():
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
+        if group and config.getoption("loadgroup", False):
+            append_group(item, group)
         order.setdefault(group, len(items) + (len(order) if group else len(items)))
     items.sort(key=lambda item: order[groups[item]])
+
+
+def append_group(item: pytest.Item, group: str) -> None:
+    """Append a group to the ID of a test, from which xdist reads it.
+
+    xdist 3.8 does so itself with an attribute that pytest 9.2 does not read any more.
+    """
+    item._id = type(item.id).parse(f"{item.nodeid}@{group}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
