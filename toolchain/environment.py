@@ -1,4 +1,9 @@
-"""The environment in which `pulumi` uses the embedded backend, unless the user chose another.
+"""The environment of a checkout: where `pulumi` is, and the passphrase of the embedded backend.
+
+Pulumi.yaml names the embedded backend, so that plain `pulumi` in a checkout uses the state of that
+checkout whatever else a shell has. A backend that the user has chosen is named by a variable, which
+counts before Pulumi.yaml; a login alone would not. What `./lb env` of another checkout has set is
+replaced.
 
 Used before every `./lb` command, so it imports little and starts no process where it can.
 """
@@ -13,14 +18,21 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import unquote, urlsplit
 
+from loadbalancer.engine import address
 from toolchain import pulumicli
 from toolchain.steps import ToolchainError
 
 STATE = ".state"
 PASSPHRASE = "passphrase"  # noqa: S105 - the name of the file
-PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE_FILE)
+BACKEND = "PULUMI_BACKEND_URL"
+CHECKOUT = "LOADBALANCER_CHECKOUT"
+"""Variable with the folder of the checkout whose environment a shell has."""
+CLOUD = "https://api.pulumi.com"
+"""Backend of those who have an access token and no login."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,11 @@ class Paths:
     login: str
     """The backend that this user has logged in to; empty for none."""
 
+    @property
+    def project(self) -> Path:
+        """The folder of the checkout, absolute."""
+        return self.state.parent
+
 
 def prepared(project: Path) -> Paths:
     """Return the paths of a project, after making the embedded backend ready if it is used.
@@ -41,32 +58,68 @@ def prepared(project: Path) -> Paths:
     Raises ToolchainError when there is no Pulumi CLI yet, or when the passphrase is missing.
     """
     paths = locate(project)
-    if uses_embedded(os.environ, paths):
-        prepare(paths.state)
+    own = without_others(os.environ, paths)
+    if uses_embedded(own, paths):
+        prepare(paths.state, own)
     return paths
+
+
+def without_others(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
+    """Return an environment without the state and the passphrase of another checkout."""
+    found = {
+        PASSPHRASE_FILE: Path(environ.get(PASSPHRASE_FILE, "/")).parent,
+        BACKEND: _folder_of(environ.get(BACKEND, "")),
+    }
+    foreign = {name for name, state in found.items() if state and _is_of_another(state, paths)}
+    return {name: value for name, value in environ.items() if name not in foreign}
+
+
+def _folder_of(backend: str) -> Path | None:
+    """Return the folder of a file backend; None for another one."""
+    url = urlsplit(backend)
+    return Path(unquote(url.netloc + url.path)) if url.scheme == "file" else None
+
+
+def _is_of_another(state: Path, paths: Paths) -> bool:
+    """Return whether a folder is the embedded backend of another checkout."""
+    beside = state.resolve().parent
+    is_checkout = all((beside / name).is_file() for name in ("Pulumi.yaml", "lb"))
+    return state.name == STATE and is_checkout and beside != paths.project
+
+
+def note(environ: Mapping[str, str], paths: Paths) -> str:
+    """Say that the shell has the environment of another checkout; empty where it does not."""
+    named = environ.get(CHECKOUT)
+    if named and Path(named).resolve() != paths.project:
+        other = named
+    elif dropped := environ.keys() - without_others(environ, paths).keys():
+        other = " and ".join(f"{name}={environ[name]}" for name in sorted(dropped))
+    else:
+        return ""
+    return (
+        f"note: this shell has the environment of {other}. "
+        f"This command uses that of {paths.project}, as the shell does after: "
+        f'eval "$({shlex.quote(str(paths.project / "lb"))} env)"'
+    )
 
 
 def uses_embedded(environ: Mapping[str, str], paths: Paths) -> bool:
     """Return whether the embedded backend is used: when the user has chosen no other."""
-    if environ.get("PULUMI_BACKEND_URL"):
-        return _is_in(environ["PULUMI_BACKEND_URL"], paths.state)
-    if environ.get("PULUMI_ACCESS_TOKEN"):
-        return False
-    return not paths.login or _is_in(paths.login, paths.state)
+    chosen = chosen_backend(environ, paths)
+    return not chosen or _is_in(chosen, paths.state)
+
+
+def chosen_backend(environ: Mapping[str, str], paths: Paths) -> str:
+    """Return the backend that the user has chosen, by a variable or a login; empty for none."""
+    if environ.get(BACKEND):
+        return environ[BACKEND]
+    return paths.login or (CLOUD if environ.get("PULUMI_ACCESS_TOKEN") else "")
 
 
 def _is_in(backend: str, state: Path) -> bool:
-    """Return whether a backend's address, without its options, is that of a folder."""
-    return backend.partition("?")[0] == backend_url(state).partition("?")[0]
-
-
-def backend_url(state: Path) -> str:
-    """Return the address of a file backend.
-
-    Without metadata: the files for it are not written atomically, and a killed CLI would leave
-    one that keeps the state from being read.
-    """
-    return f"file://{quote(str(state))}?metadata=skip"
+    """Return whether a backend is the file backend in a folder, however its address is written."""
+    folder = _folder_of(backend)
+    return folder is not None and folder.expanduser().resolve() == state.resolve()
 
 
 def exports(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
@@ -75,29 +128,42 @@ def exports(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
     A backend or a passphrase of the user's own is kept. The generated passphrase goes with the
     embedded backend only: stacks kept elsewhere must not depend on a file in this folder.
     """
-    chosen = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-    if uses_embedded(environ, paths):
-        chosen["PULUMI_BACKEND_URL"] = backend_url(paths.state)
-        if not any(name in environ for name in PASSPHRASES):
-            chosen["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(paths.state / PASSPHRASE)
+    own = without_others(environ, paths)
+    chosen = {"PULUMI_SKIP_UPDATE_CHECK": "true", CHECKOUT: str(paths.project)}
+    if not uses_embedded(own, paths):
+        chosen[BACKEND] = chosen_backend(own, paths)
+    elif not any(name in own for name in PASSPHRASES):
+        chosen[PASSPHRASE_FILE] = str(paths.state / PASSPHRASE)
     return {name: value for name, value in chosen.items() if environ.get(name) != value}
 
 
 def shell(environ: Mapping[str, str], paths: Paths) -> str:
-    """Return the exports as lines for a POSIX shell."""
+    """Return lines for a POSIX shell that set and unset variables."""
     lines = []
     if paths.bin is not None:
         lines.append(f'export PATH={shlex.quote(str(paths.bin))}:"$PATH"')
-    for name, value in exports(environ, paths).items():
-        lines.append(f"export {name}={shlex.quote(value)}")
+    exported = exports(environ, paths)
+    dropped = environ.keys() - without_others(environ, paths).keys() - exported.keys()
+    lines += [f"unset {name}" for name in sorted(dropped)]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
+    lines += _engine(environ)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _engine(environ: Mapping[str, str]) -> list[str]:
+    """Return the commands with which Docker's provider uses the engine of `docker ps`, as well."""
+    try:
+        return address.commands(address.changes(environ))
+    except address.AddressError:
+        return []  # whoever asks the engine reports it
 
 
 def merged(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
     """Return a whole environment for a program started from here."""
     path = environ.get("PATH", os.defpath)
     front = f"{paths.bin}{os.pathsep}" if paths.bin is not None else ""
-    return {**environ, **exports(environ, paths), "PATH": f"{front}{path}"}
+    own = without_others(environ, paths)
+    return {**own, **exports(environ, paths), "PATH": f"{front}{path}"}
 
 
 def login(environ: Mapping[str, str]) -> str:
@@ -123,10 +189,11 @@ def locate(project: Path) -> Paths:
     return Paths(state=state, bin=None if right else folder, login=login(os.environ))
 
 
-def prepare(state: Path) -> None:
+def prepare(state: Path, environ: Mapping[str, str] = os.environ) -> None:
     """Create the embedded backend's folder and its passphrase where they do not exist yet.
 
-    Raises ToolchainError when there are stacks and the passphrase that they need is missing.
+    Raises ToolchainError when there are stacks, the passphrase that they need is missing, and the
+    environment has none either.
     """
     state.mkdir(mode=0o700, exist_ok=True)
     state.chmod(0o700)
@@ -134,6 +201,8 @@ def prepare(state: Path) -> None:
     if passphrase.exists():
         return
     stacks = stacks_in(state)
+    if stacks and any(name in environ for name in PASSPHRASES):
+        return
     if stacks:
         raise ToolchainError(
             f"{passphrase} is missing, and there are stacks that it encrypts "

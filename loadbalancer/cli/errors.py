@@ -1,7 +1,10 @@
 """Errors of the verbs: one message on standard error, and the exit code."""
 
-import re
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadbalancer.state.pulumi import PulumiError
 
 WRONG_USAGE = 2
 
@@ -13,6 +16,7 @@ def report(error: Exception) -> int:
     """
     from loadbalancer.config.problems import ConfigError
     from loadbalancer.display.watch import WatchError
+    from loadbalancer.drift.lost import LostError
     from loadbalancer.drift.repair import RepairError
     from loadbalancer.engine import ENGINE_ERRORS, location
     from loadbalancer.engine.address import AddressError
@@ -28,8 +32,10 @@ def report(error: Exception) -> int:
         UpdateError,
         UsageError,
     )
-    from loadbalancer.state.config_file import SecretValueError
-    from loadbalancer.state.pulumi import LockedError, PulumiError, StackNotFoundError
+    from loadbalancer.state.checkout import CheckoutError
+    from loadbalancer.state.config_file import ConfigFileError
+    from loadbalancer.state.identity import IdentityError
+    from loadbalancer.state.pulumi import PulumiError
 
     if isinstance(error, (FilterError, UsageError)):
         return _print(f"error: {error}", WRONG_USAGE)
@@ -40,21 +46,20 @@ def report(error: Exception) -> int:
     if isinstance(error, ENGINE_ERRORS):
         where = location()
         return _print(f"error: Docker engine {where}: {error}. Start it, or see why: ./lb up")
-    if isinstance(error, StackNotFoundError):
-        name = re.search(r"'(.+)'", str(error))
-        fix = f" --stack {name[1]}" if name else ""
-        return _print(f"error: {error}. Create it: ./lb up{fix}")
-    if isinstance(error, LockedError):
-        return _print(f"error: {error}. Wait for the update to end; a stale lock: ./lb repair")
+    if isinstance(error, PulumiError) and (fix := _fix(error)):
+        return _print(f"error: {error}. {fix}")
     expected = (
+        CheckoutError,
         ConfigError,
+        IdentityError,
         LogsError,
+        LostError,
         MetricsError,
         NginxError,
         PulumiError,
         RepairError,
         RolloutError,
-        SecretValueError,
+        ConfigFileError,
         UpdateError,
         WaitTimeoutError,
         WatchError,
@@ -62,6 +67,33 @@ def report(error: Exception) -> int:
     if isinstance(error, expected):
         return _print(f"error: {error}")
     raise error
+
+
+def _fix(error: "PulumiError") -> str:
+    """Say what helps against an error of `pulumi`; empty where its message has to do."""
+    from loadbalancer.cli.options import FOLDER
+    from loadbalancer.state import passphrase
+    from loadbalancer.state.project import ORGANIZATION, Project
+    from loadbalancer.state.pulumi import LockedError, PassphraseError, StackNotFoundError
+
+    project = Project.find(FOLDER)
+    option = f" --stack {error.stack}" if error.stack else ""
+    if isinstance(error, PassphraseError):
+        return passphrase.explain(project, error.stack)
+    if isinstance(error, StackNotFoundError):
+        former = project.former(error.stack) if error.stack else None
+        if former is None:
+            return f"Create it: ./lb up{option}"
+        _, name = project.qualified(error.stack)
+        old, new = (f"{ORGANIZATION}/{one}/{name}" for one in (former, project.name))
+        return (
+            f"Pulumi.yaml names the project {project.name}, and the stack is in {former}. "
+            f"Rename it as well: pulumi stack rename --stack {old} {new}"
+        )
+    if isinstance(error, LockedError):
+        force = "" if project.file_backend else " --force"
+        return f"Wait for the update to end. If it was killed: ./lb repair{option}{force}"
+    return ""
 
 
 def _print(message: str, code: int = 1) -> int:

@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
+from loadbalancer.state import checkout
 from loadbalancer.state.project import Project
 
 FOLDER = Path(__file__).resolve().parents[2]
@@ -29,13 +32,47 @@ Stack = Annotated[
         autocompletion=_stacks,
     ),
 ]
+
+
+class Choice(StrEnum):
+    """What to do with what a stack has left whose state was lost."""
+
+    REMOVE = "remove"
+    ADOPT = "adopt"
+
+
+Orphans = Annotated[
+    Choice | None,
+    typer.Option(help="What to do with what a stack of this folder has left without a state."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def this_project() -> Project:
+    """Return the project of this checkout.
+
+    Raises:
+        CheckoutError: when the environment is that of another one, without the launcher `lb`.
+    """
+    checkout.refuse_other(FOLDER)
+    return Project.find(FOLDER)
+
+
 def target(stack: str | None) -> tuple[Project, str]:
-    """Return the project, and the stack of a verb: the given one, else the selected one."""
-    project = Project.find(FOLDER)
-    return project, stack or project.selected()
+    """Return the project, and the stack of a verb: the given one, else the selected one.
+
+    Raises:
+        CheckoutError: when the environment is that of another checkout.
+        IdentityError: when the state is a copy of that of another checkout.
+    """
+    found = this_project()
+    name = stack or found.selected()
+    if found.embedded:
+        from loadbalancer.state import identity
+
+        with suppress(ValueError, KeyError):  # of a damaged state; the verb itself says so
+            identity.refuse_copy(identity.read(found, name))
+    return found, name
 
 
 def register(

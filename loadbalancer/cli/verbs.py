@@ -4,19 +4,27 @@ Each verb imports what it needs when it runs, so that the others start quickly.
 """
 
 import json
-import shutil
 import subprocess
-import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from loadbalancer.cli.options import FOLDER, Json, Stack, register, target
+from loadbalancer.cli.options import (
+    FOLDER,
+    Choice,
+    Json,
+    Orphans,
+    Stack,
+    register,
+    target,
+    this_project,
+)
 from loadbalancer.state.project import Project
 
 DRIFT = 2
 """Exit code of `status` when the actual state differs from the desired state."""
+SET_ENVIRONMENT = 'eval "$(./lb env)"'
 _LONGEST_INTERVAL = 3600.0
 _HIGHEST_COUNT = 9_999_999
 
@@ -54,43 +62,75 @@ def _main(
 def up(stack: Stack = None) -> None:
     """Bring the stack up.
 
-    This installs what the machine lacks, and creates and selects the stack. A new stack takes its
-    configuration from environments/NAME.yaml, if there is one.
+    This installs what the machine lacks, and creates and selects the stack. Its configuration is
+    in Pulumi.NAME.yaml.
     """
     project, name = target(stack)
     _up(project, name)
 
 
 def _up(project: Project, name: str) -> None:
-    from loadbalancer.state import deployment
+    from loadbalancer.state import deployment, passphrase
     from loadbalancer.state.pulumi import Pulumi
 
-    config = project.stack_file(name)
-    template = project.folder / "environments" / f"{name.rpartition('/')[2]}.yaml"
-    if template.exists() and not config.exists():
-        shutil.copy(template, config)
     pulumi = Pulumi(project.folder)
-    pulumi.run("stack", "select", "--create", name)
-    images = [sys.executable, "-m", "toolchain", "config", name]
-    configured = subprocess.run(images, cwd=project.folder, check=False)
-    if configured.returncode:
-        raise typer.Exit(configured.returncode)
-    pulumi.show("up", "--yes", "--skip-preview", stack=name)
-    typer.echo(f"Live: {deployment.read(project, name).url}")
-    typer.echo('To use plain `pulumi` in this shell: eval "$(./lb env)"')
+    _create(project, name, "select", "--create")
+    try:
+        pulumi.show("up", "--yes", "--skip-preview", stack=name)
+        typer.echo(f"Live: {deployment.read(project, name).url}")
+    finally:  # also for the commands in the message of an error
+        typer.echo(f"To use plain `pulumi` in this shell: {SET_ENVIRONMENT}")
+        passphrase.tidy(project, name)
 
 
-@register(app, "down", "./lb down", "./lb down --stack staging")
-def down(stack: Stack = None) -> None:
+def _create(project: Project, name: str, *command: str) -> None:
+    """Create a stack with its configuration, by `pulumi stack` and a command for it."""
+    from loadbalancer.state import passphrase
+    from loadbalancer.state.pulumi import PassphraseError, Pulumi, StackNotFoundError
+
+    if project.former(name):
+        raise StackNotFoundError(f"no stack named {name!r} found", stack=name)
+    pulumi = Pulumi(project.folder)
+    try:
+        pulumi.run("stack", *command, name)
+    except PassphraseError:
+        # Of a stack that exists the passphrase is not asked for.
+        if not project.embedded or not passphrase.drop_unused_salt(project, name):
+            raise
+        file = project.stack_file(name).name
+        typer.echo(f"{file}: removed its salt, which is of another passphrase")
+        pulumi.run("stack", *command, name)
+
+
+@register(app, "down", "./lb down", "./lb down --stack staging", "./lb down --orphans remove")
+def down(stack: Stack = None, orphans: Orphans = None) -> None:
     """Destroy the stack; its configuration stays."""
     project, name = target(stack)
-    _down(project, name)
+    _down(project, name, orphans)
 
 
-def _down(project: Project, name: str) -> None:
-    from loadbalancer.state.pulumi import Pulumi
+def _down(project: Project, name: str, choice: Choice | None = None) -> None:
+    from loadbalancer.drift import lost
+    from loadbalancer.state import deployment
+    from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
 
-    Pulumi(project.folder).show("destroy", "--yes", "--skip-preview", stack=name)
+    if choice is Choice.ADOPT:
+        raise lost.adoption_error(name)
+    missing = None
+    try:
+        deployment.load(project, name)
+        Pulumi(project.folder).show("destroy", "--yes", "--skip-preview", stack=name)
+    except StackNotFoundError as error:
+        missing = error
+    left = lost.find(project, name)
+    if left and choice is Choice.REMOVE:
+        lost.remove(left, typer.echo)
+    elif left and missing:
+        raise lost.LostError(lost.describe(left, name, "down"))
+    elif left:
+        typer.echo(lost.describe(left, name, "down"), err=True)
+    elif missing:
+        raise missing
 
 
 @register(app, "recreate", "./lb recreate")
@@ -117,9 +157,13 @@ def status(
     """
     from loadbalancer.display import status as display
     from loadbalancer.drift import status as drift
+    from loadbalancer.state.pulumi import StackNotFoundError
 
     project, name = target(stack)
-    found = drift.look(project, name)
+    try:
+        found = drift.look(project, name)
+    except StackNotFoundError as error:
+        raise _lost_or(error, project, name) from error
     if as_json:
         typer.echo(json.dumps(display.as_object(found)))
     else:
@@ -128,22 +172,65 @@ def status(
         raise typer.Exit(DRIFT)
 
 
+def _lost_or(error: Exception, project: Project, name: str) -> Exception:
+    """Say what a stack that does not exist has left on the engine, if it has left anything."""
+    from loadbalancer.drift import lost
+
+    left = lost.find(project, name)
+    return lost.LostError(lost.describe(left, name)) if left else error
+
+
 @register(app, "repair", "./lb repair", "./lb repair --stack staging --force")
 def repair(
     stack: Stack = None,
     force: Annotated[
         bool, typer.Option("--force", help="Release the lock even if an update may be running.")
     ] = False,
+    orphans: Orphans = None,
 ) -> None:
     """Restore the desired state of the stack.
 
     Use it after an interrupted update or manual changes. It releases a stale lock, removes
-    orphans, repairs containers in place where it can, and updates the stack.
+    orphans, repairs containers in place where it can, and updates the stack. Where the state was
+    lost, `--orphans remove` brings up a new stack, which takes over from the containers that are
+    left, and removes them.
     """
+    from loadbalancer.drift import lost
     from loadbalancer.drift import repair as drift
+    from loadbalancer.state import deployment
+    from loadbalancer.state.pulumi import StackNotFoundError
 
     project, name = target(stack)
-    drift.repair(project, name, typer.echo, force=force)
+    if orphans is Choice.ADOPT:
+        raise lost.adoption_error(name)
+    left = lost.find(project, name)
+    try:
+        empty = not deployment.read(project, name).recorded
+    except StackNotFoundError:
+        if not left:
+            raise
+        empty = True
+    if left and empty:
+        if orphans is None:
+            raise lost.LostError(lost.describe(left, name))
+        _take_over(project, name, lost.networks(left))
+    if orphans is Choice.REMOVE:
+        lost.remove(left, typer.echo)
+    if not (left and empty):
+        drift.repair(project, name, typer.echo, force=force)
+        if left and orphans is None:
+            typer.echo(lost.describe(left, name), err=True)
+
+
+def _take_over(project: Project, name: str, networks: set[str]) -> None:
+    """Bring a new stack up, to which the containers of a lost one leave their ports."""
+    from loadbalancer.names import TAKES_OVER
+    from loadbalancer.state.pulumi import Pulumi
+
+    if not project.checkpoints(name):
+        _create(project, name, "init", "--no-select")
+    pulumi = Pulumi(project.folder, {TAKES_OVER: " ".join(sorted(networks))})
+    pulumi.show("up", "--yes", "--skip-preview", stack=name)
 
 
 def _interval(seconds: float) -> float:
@@ -223,10 +310,18 @@ def logs(
 def app_new(name: Annotated[str, typer.Argument(help="Name of the app, a DNS label.")]) -> None:
     """Create the folder of a new app from apps/_new."""
     from loadbalancer.config import apps
+    from loadbalancer.config.fix_commands import FixCommands
+    from loadbalancer.state.config_file import ConfigFile
 
     made = apps.create(FOLDER / "apps", name).relative_to(FOLDER)
+    project, stack = target(None)
+    weights = ConfigFile(project, stack).values().get(f"{project.name}:weights", {})
+    fix = FixCommands({"weights": weights}, stack=stack)
+    steps = [SET_ENVIRONMENT, fix.set(f"weights.{name}", 1), f"./lb up --stack {stack}"]
+    if project.file_backend is not None and stack not in project.stacks():
+        steps.insert(0, f"./lb up --stack {stack}")
     typer.echo(f"Created {made}. To send it requests, set its weight and bring the stack up:")
-    typer.echo(f"pulumi config set --path weights.{name} 1 && ./lb up")
+    typer.echo(" && ".join(steps))
 
 
 @register(app, "env", 'eval "$(./lb env)"')
@@ -240,12 +335,26 @@ def env() -> None:
 
 
 @register(app, "clean", "./lb clean", "./lb clean --yes")
-def clean(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    orphans: Orphans = None,
+) -> None:
     """Destroy every stack, and the backend.
 
     This is about the embedded backend in .state/; another backend stays as it is.
     """
+    from loadbalancer.drift import lost
     from loadbalancer.state import clean as cleaning
 
-    if not cleaning.clean(Project.find(FOLDER), confirmed=yes):
+    here = this_project()
+    if orphans is Choice.ADOPT:
+        raise lost.adoption_error(here.selected())
+    if not cleaning.clean(here, confirmed=yes):
         raise typer.Exit(1)
+    left = lost.find_all(here)
+    if orphans is Choice.REMOVE:
+        lost.remove(left, typer.echo)
+    elif left:
+        every = ", ".join(f"{one.kind} {one.name}" for one in left)
+        typer.echo(f"Stacks of this folder have left {every}, which no Pulumi state has any more.")
+        typer.echo("Remove them: ./lb clean --orphans remove")

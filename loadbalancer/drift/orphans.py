@@ -1,11 +1,19 @@
-"""Orphans: things on the host with a stack's labels that are not in its Pulumi state."""
+"""Orphans: what a stack has on the engine and not in its Pulumi state.
 
-from collections.abc import Callable, Collection, Iterator
+`find` finds what an interrupted update or a person has left in the stack's network: `repair`
+removes it. `lost` finds a whole stack whose state was lost; it may still serve, so that it is
+removed only when the user says so.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from loadbalancer import names
-from loadbalancer.engine import Client, container
-from loadbalancer.names import NETWORK
+from loadbalancer.engine import Client, NotFound, container
+from loadbalancer.names import BACKEND, CHECKOUT, NETWORK, PROJECT
+from loadbalancer.state.identity import Identity
+
+_Owned = Callable[[Mapping[str, str], str | None], bool]
+"""Whether something is looked for, by its labels, and for a network by its name."""
 
 
 @dataclass(frozen=True)
@@ -17,55 +25,100 @@ class Orphan:
     id: str
 
     def remove(self, client: Client) -> None:
-        """Remove it, with what runs in it."""
+        """Remove it, with what runs in it; one that has gone meanwhile is removed as well."""
         remove: dict[str, Callable[[], object]] = {
             "container": lambda: client.api.remove_container(self.id, force=True),
             "network": lambda: client.api.remove_network(self.id),
             "volume": lambda: client.api.remove_volume(self.id, force=True),
             "image": lambda: client.api.remove_image(self.id, force=True),
         }
-        remove[self.kind]()
+        try:
+            remove[self.kind]()
+        except NotFound:
+            return
 
 
-def find(client: Client, project: str, stack: str, known: Collection[str]) -> Iterator[Orphan]:
+def find(client: Client, identity: Identity, known: Collection[str]) -> Iterator[Orphan]:
     """Find the orphans of a stack, in the order in which they can be removed.
 
-    A container whose label names a network that is not in the state belongs to the stack of the
-    same name in another checkout, running or not. It is left alone, and so is all that it needs.
+    What a network of another stack is the label of belongs to that stack, wherever it is from.
 
     Args:
         client: the engine that the stack's containers run in.
-        project: the stack's project.
-        stack: the stack's name.
+        identity: the stack's identity.
         known: IDs and names of everything in the stack's state.
     """
-    labels = names.labels(project, stack)
-    label: dict[str, str | list[str] | bool] = {
-        "label": [f"{key}={value}" for key, value in labels.items()]
-    }
+
+    def owned(labels: Mapping[str, str], network: str | None) -> bool:
+        # A network that an interrupted update created and could not record has nothing in it.
+        return identity.owns(labels) or (network is not None and identity.lost(labels, network))
+
+    return _search(client, owned, known, unused=True)
+
+
+def lost(client: Client, identity: Identity) -> list[Orphan]:
+    """Find what a stack of this name, made in this checkout, has left without a Pulumi state.
+
+    Args:
+        client: the engine that the stack's containers run in.
+        identity: the identity of the stack.
+
+    Returns:
+        What is left, in the order in which it can be removed.
+    """
+    return list(_search(client, identity.lost, identity.networks, unused=False))
+
+
+def lost_of_checkout(client: Client, identity: Identity) -> list[Orphan]:
+    """Find what all stacks that were made in this checkout have left without a Pulumi state.
+
+    Args:
+        client: the engine that the containers run in.
+        identity: the identity of any stack of the checkout.
+    """
+    own = {key: identity.fresh[key] for key in (CHECKOUT, BACKEND)}
+    kept = identity.in_states
+
+    def owned(labels: Mapping[str, str], network: str | None) -> bool:
+        return own.items() <= labels.items() and (network or labels.get(NETWORK)) not in kept
+
+    return list(_search(client, owned, kept, unused=False))
+
+
+def _search(
+    client: Client, owned: _Owned, known: Collection[str], *, unused: bool
+) -> Iterator[Orphan]:
+    """Search the engine for what is owned and not known; of networks only unused ones, if asked.
+
+    A volume that a container needs, and an image that one runs, is left out unless that container
+    is found itself.
+    """
     every = container.find(client)
-    foreign = {one.labels.get(NETWORK) for one in every} - {None, *known}
-    for one in every:
-        own = labels.items() <= one.labels.items()
-        if own and one.id not in known and one.labels.get(NETWORK) not in foreign:
-            yield Orphan("container", one.name, one.id)
+    found = {one.id for one in every if owned(one.labels, None) and one.id not in known}
+    yield from (Orphan("container", one.name, one.id) for one in every if one.id in found)
+    others = [one for one in every if one.id not in found]
+    label: dict[str, str | list[str] | bool] = {"label": [PROJECT]}
     for network in client.api.networks(filters=label):
         name = network["Name"]
-        if name not in {*known, *foreign} and not _is_used(client, "network", name):
+        used = _is_used(client, "network", name, () if unused else found)
+        if name not in known and owned(network["Labels"] or {}, name) and not used:
             yield Orphan("network", name, network["Id"])
     for volume in client.api.volumes(filters=label)["Volumes"] or ():
         name = volume["Name"]
-        if name not in known and not _is_used(client, "volume", name):
+        mine = name not in known and owned(volume["Labels"] or {}, None)
+        if mine and not _is_used(client, "volume", name, found):
             yield Orphan("volume", name, name)
-    used = {one.image for one in every}
+    running = {one.image for one in others}
     for image in client.api.images(filters=label):
         id_ = image["Id"]
         tags = [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
-        of_others = id_ in used or (image["Labels"] or {}).get(NETWORK) in foreign
-        if not of_others and not set(known) & {id_, *tags}:
+        if id_ in running or set(known) & {id_, *tags}:
+            continue
+        if owned(image["Labels"] or {}, None):
             yield Orphan("image", ", ".join(tags) or id_, id_)
 
 
-def _is_used(client: Client, kind: str, name: str) -> bool:
-    """Tell whether a container, running or not, needs a network or a volume."""
-    return bool(client.api.containers(all=True, filters={kind: name}))
+def _is_used(client: Client, kind: str, name: str, besides: Collection[str]) -> bool:
+    """Tell whether a container, running or not, needs a network or a volume, besides some."""
+    users = client.api.containers(all=True, filters={kind: name})
+    return any(one["Id"] not in besides for one in users)

@@ -1,7 +1,7 @@
 """The containers of a stack, and the log of each. Reads only, changes nothing."""
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from urllib3.exceptions import HTTPError
 
@@ -10,6 +10,9 @@ from loadbalancer.engine import ENGINE_ERRORS, Client, container
 from loadbalancer.engine.container import Container
 from loadbalancer.logs.merge import Lines, Position
 from loadbalancer.logs.parse import Line, Source, parse
+
+Networks = Callable[[Collection[str]], Collection[str]]
+"""Returns those networks among some that belong to the stack."""
 
 _CUT_OFF = (*ENGINE_ERRORS, HTTPError, OSError, struct.error)
 """How a log ends whose container, or whose engine, goes away."""
@@ -26,20 +29,23 @@ def source_of(container: Container) -> Source:
 class LogSource:
     """The logs of one stack's containers. Each is read on from where it was left."""
 
-    def __init__(self, client: Client, project: str, stack: str) -> None:
+    def __init__(self, client: Client, networks: Networks) -> None:
+        """Read with a client; `networks` tells the stack's own among the names of networks."""
         self._client = client
-        self._labels = names.labels(project, stack)
+        self._networks = networks
         self._positions: dict[str, Position] = {}
         self._ports: dict[int, str] = {}
 
-    def containers(self, foreign: Collection[str] = ()) -> list[Container]:
-        """List the stack's containers, running or not, without those of foreign networks.
+    def containers(self) -> list[Container]:
+        """List the stack's containers, running or not: those with a label of its networks.
 
         Raises:
             EngineError: when no engine answers.
+            PulumiError: when the stack's networks cannot be read.
         """
-        every = container.find(self._client, self._labels)
-        found = [one for one in every if one.labels.get(names.NETWORK, "") not in foreign]
+        every = container.find(self._client, with_label=names.NETWORK)
+        own = self._networks({one.labels[names.NETWORK] for one in every})
+        found = [one for one in every if one.labels[names.NETWORK] in own]
         apps = {app for one in found if (app := one.labels.get(names.APP)) is not None}
         self._ports = {port: app for app, port in names.listening_ports(apps).items()}
         return found

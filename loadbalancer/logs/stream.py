@@ -3,12 +3,13 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from operator import attrgetter
 from queue import Empty, Queue
 from typing import Protocol
 
-from loadbalancer import engine, names
+from loadbalancer import engine
 from loadbalancer.engine.container import Container
 from loadbalancer.logs.filter import Filter
 from loadbalancer.logs.merge import Merger
@@ -16,6 +17,7 @@ from loadbalancer.logs.parse import Line
 from loadbalancer.logs.reader import LogSource, source_of
 from loadbalancer.state import deployment
 from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import StackNotFoundError
 
 _HOLD = 0.3
 """Seconds that a line waits for older ones of other containers."""
@@ -66,13 +68,8 @@ def logs(
         StackNotFoundError: when the backend has no such stack.
         EngineError: when no engine answers.
     """
-    source = LogSource(engine.connect(), project.name, stack)
-    foreign = _foreign_networks(project, stack, source.containers())
-
-    def look() -> list[Container]:
-        return source.containers(foreign)
-
-    found = look()
+    source = LogSource(engine.connect(), OwnNetworks(project, stack))
+    found = source.containers()
     if not found:
         raise LogsError(
             f"stack {stack} has no container {engine.location()}. "
@@ -82,15 +79,32 @@ def logs(
     for line in newest(found, source.read, filter, tail):
         show(line)
     if follow:
-        go_on(look, source.read, filter, show)
+        go_on(source.containers, source.read, filter, show)
 
 
-def _foreign_networks(project: Project, stack: str, found: Iterable[Container]) -> frozenset[str]:
-    """Find the networks of a stack of the same name in another checkout, which are not in ours."""
-    networks = frozenset(one.labels.get(names.NETWORK, "") for one in found)
-    if len(networks) <= 1:
-        return frozenset()
-    return networks - deployment.read(project, stack).known
+class OwnNetworks:
+    """Finds the networks of a stack, by its state: another checkout may have one of that name."""
+
+    def __init__(self, project: Project, stack: str) -> None:
+        """Read the state once, so that a stack that does not exist is an error."""
+        self._project = project
+        self._stack = stack
+        self._own = deployment.read(project, stack).known
+        self._foreign: frozenset[str] = frozenset()
+
+    def __call__(self, networks: Collection[str]) -> frozenset[str]:
+        """Return those that belong to the stack, which may have been created since the last call.
+
+        Files are read again for every network that is not known yet. A state elsewhere is exported
+        once for each, since that takes a process.
+        """
+        unknown = frozenset(networks) - self._own - self._foreign
+        if unknown:
+            with suppress(StackNotFoundError):
+                self._own |= deployment.read(self._project, self._stack).known
+            if self._project.file_backend is None:
+                self._foreign |= unknown - self._own
+        return self._own.intersection(networks)
 
 
 def newest(containers: Iterable[Container], read: Reader, filter: Filter, tail: int) -> list[Line]:

@@ -2,28 +2,29 @@
 
 import shutil
 
-from loadbalancer.state.project import Project
+from loadbalancer.state.project import EMBEDDED, Project
 from loadbalancer.state.pulumi import Pulumi
-
-EMBEDDED = ".state"
-"""Folder of the embedded backend, in the project's folder."""
 
 
 def clean(project: Project, *, confirmed: bool) -> bool:
     """Destroy the stacks of the embedded backend and remove it. Asks first, unless confirmed.
 
     Returns:
-        Whether it was removed; not when the answer was no, or when another backend is in use,
-        which stays as it is.
+        Whether it was removed; not when the answer was no, when another backend is in use, which
+        stays as it is, or when it has stacks of a former project name, which cannot be destroyed.
 
     Raises:
         PulumiError: when a stack cannot be destroyed; the rest of the stacks and the backend stay.
     """
     state = project.folder / EMBEDDED
-    backend = project.file_backend
-    if backend is None or backend.parent.resolve() != state.resolve():
+    if not project.embedded:
         print(f"The backend of this shell is {project.backend}, not {EMBEDDED}/ of this folder.")
         print("It stays. To destroy one of its stacks: ./lb down --stack NAME")
+        return False
+    if former := project.of_former_projects():
+        print(f"{state.name}/ has stacks of another project name than {project.name}: ", end="")
+        print(f"{', '.join(former)}. Rename them first, each by:")
+        print(f"pulumi stack rename --stack organization/OLD/NAME organization/{project.name}/NAME")
         return False
     names = project.stacks()
     print(f"This destroys the stacks {', '.join(names) or '(none)'} and removes {state.name}/")

@@ -2,11 +2,11 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadbalancer.engine.container import Port
+from loadbalancer.engine.container import CPU_PERIOD, Limits, Port
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
 
@@ -17,6 +17,7 @@ _NETWORK = "docker:index/network:Network"
 _VOLUME = "docker:index/volume:Volume"
 _ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
 _FILES = "pulumi-python:dynamic/loadbalancer:NginxFiles"
+_MIB = 1024 * 1024
 
 Resource = Mapping[str, Any]
 
@@ -26,6 +27,7 @@ class DesiredContainer:
     """A container; `image` is the ID of the image that it should run.
 
     `networks` are the names of those that it should be connected to, each with its aliases there.
+    `volumes` are the names of its volumes, by their paths in it.
     """
 
     urn: str
@@ -34,6 +36,8 @@ class DesiredContainer:
     image: str
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ports: frozenset[Port] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,35 @@ class DesiredFiles:
 
 
 @dataclass(frozen=True)
+class RecordedNetwork:
+    """A network: the name of its resource, the engine's name for it, and its labels."""
+
+    resource: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Desired:
     """A stack as its state describes it.
 
     `undeleted` are resources that an update replaced and could not delete, `pending` are
     operations that an update started and did not finish, and `known` are the IDs and names of all
-    resources.
+    resources. `networks` are the IDs of networks by their names; `recorded` are all networks of
+    the state, also those that are still to be deleted.
     """
 
     url: str = ""
     containers: tuple[DesiredContainer, ...] = ()
     images: tuple[DesiredImage, ...] = ()
-    networks: frozenset[str] = frozenset()
+    networks: Mapping[str, str] = field(default_factory=dict)
     volumes: frozenset[str] = frozenset()
     route: DesiredRoute | None = None
     files: DesiredFiles | None = None
     undeleted: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     known: frozenset[str] = frozenset()
+    recorded: tuple[RecordedNetwork, ...] = field(default=(), compare=False)
 
 
 def read(project: Project, stack: str) -> Desired:
@@ -104,11 +119,10 @@ def load(project: Project, stack: str) -> Mapping[str, Any]:
     if project.file_backend is None:
         exported = json.loads(Pulumi(project.folder).run("stack", "export", stack=stack))
         return exported.get("deployment") or {}
-    path = project.file_backend / "stacks" / project.name / f"{stack.rpartition('/')[2]}.json"
     # Pulumi takes the newer one where a compressed one is there as well.
-    found = [one for one in (path, path.with_suffix(".json.gz")) if one.exists()]
+    found = project.checkpoints(stack)
     if not found:
-        raise StackNotFoundError(f"no stack named {stack!r} found")
+        raise StackNotFoundError(f"no stack named {stack!r} found", stack=stack)
     newest = max(found, key=lambda one: one.stat().st_mtime_ns)
     data = newest.read_bytes()
     text = gzip.decompress(data) if newest.suffix == ".gz" else data
@@ -138,7 +152,7 @@ def parse(deployment: Mapping[str, Any]) -> Desired:
             DesiredImage(_outputs(one)["name"], _outputs(one)["imageId"])
             for one in _of(_IMAGE, current)
         ),
-        networks=frozenset(_outputs(one)["name"] for one in _of(_NETWORK, current)),
+        networks={_outputs(one)["name"]: str(one["id"]) for one in _of(_NETWORK, current)},
         volumes=frozenset(_outputs(one)["name"] for one in _of(_VOLUME, current)),
         route=routes[0] if routes else None,
         files=files[0] if files else None,
@@ -147,6 +161,7 @@ def parse(deployment: Mapping[str, Any]) -> Desired:
             f"{one['type']} {_title(one['resource'])}"
             for one in deployment.get("pending_operations") or []
         ),
+        recorded=tuple(recorded_networks(every)),
         known=frozenset(
             str(name)
             for one in every
@@ -154,6 +169,15 @@ def parse(deployment: Mapping[str, Any]) -> Desired:
             if name
         ),
     )
+
+
+def recorded_networks(resources: Iterable[Resource]) -> Iterator[RecordedNetwork]:
+    """Find the networks among the resources of a state, each with its URN, type and outputs."""
+    for one in _of(_NETWORK, resources):
+        outputs = _outputs(one)
+        labels = {str(each["label"]): str(each["value"]) for each in outputs.get("labels") or ()}
+        if outputs.get("name"):
+            yield RecordedNetwork(_resource_name(one), str(outputs["name"]), labels)
 
 
 def _of(kind: str, resources: Iterable[Resource]) -> Iterable[Resource]:
@@ -164,10 +188,14 @@ def _outputs(resource: Resource) -> Mapping[str, Any]:
     return resource.get("outputs") or {}
 
 
+def _resource_name(resource: Resource) -> str:
+    return str(resource["urn"]).rpartition("::")[2]
+
+
 def _title(resource: Resource) -> str:
     """Name a resource by its kind and name: "container loadbalancer-dev-app1-1-2ab8e4c"."""
     kind = str(resource["type"]).rpartition(":")[2].removeprefix("Remote").lower()
-    name = _outputs(resource).get("name") or str(resource["urn"]).rpartition("::")[2]
+    name = _outputs(resource).get("name") or _resource_name(resource)
     return f"{kind} {name}"
 
 
@@ -186,4 +214,20 @@ def _container(resource: Resource, image: str | None) -> DesiredContainer:
             Port(one.get("ip", ""), one["external"], one["internal"], one.get("protocol", "tcp"))
             for one in values.get("ports") or []
         ),
+        limits=_limits(values),
+        volumes={
+            one["containerPath"]: one["volumeName"]
+            for one in values.get("volumes") or []
+            if one.get("volumeName")
+        },
+    )
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    quota, period = values.get("cpuQuota") or 0, values.get("cpuPeriod") or CPU_PERIOD
+    return Limits(
+        memory=(values.get("memory") or 0) * _MIB,
+        memory_swap=max(values.get("memorySwap") or 0, 0) * _MIB,
+        cpus=quota / period if quota else float(values.get("cpus") or 0),
+        restart=values.get("restart") or "no",
     )

@@ -17,6 +17,12 @@ import yaml
 DEFAULT_STACK = "dev"
 """The stack of every verb where none is named and none is selected."""
 
+EMBEDDED = ".state"
+"""Folder of the embedded backend, in the project's folder."""
+
+ORGANIZATION = "organization"
+"""The one organization that a file backend knows."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -49,6 +55,55 @@ class Project:
         # As in Pulumi: `file://~/state` is in the home folder, `file://./state` in this one.
         path = Path(unquote(url.netloc + url.path)).expanduser()
         return (self.folder / path) / ".pulumi"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the backend is the one in this folder, which no other checkout shares."""
+        backend = self.file_backend
+        return backend is not None and backend.parent.resolve() == (
+            self.folder.resolve() / EMBEDDED
+        )
+
+    def qualified(self, stack: str) -> tuple[str, str]:
+        """Split the name of a stack, in any form that Pulumi takes, into its project and name."""
+        *parents, name = stack.split("/")
+        return (parents[1] if len(parents) == 2 else self.name), name  # noqa: PLR2004
+
+    def checkpoints(self, stack: str) -> list[Path]:
+        """List the files in which a file backend may keep a stack, those that exist.
+
+        Backends that an old Pulumi made have no folders for projects.
+        """
+        if self.file_backend is None:
+            return []
+        project, name = self.qualified(stack)
+        stacks = self.file_backend / "stacks"
+        for folder in (stacks / project, stacks):
+            found = [folder / f"{name}{suffix}" for suffix in (".json", ".json.gz")]
+            if existing := [one for one in found if one.is_file()]:
+                return existing
+        return []
+
+    def former(self, stack: str) -> str | None:
+        """Name the project that a stack was in before Pulumi.yaml gave it another name.
+
+        Only the embedded backend tells: others may have stacks of this name in other projects.
+        """
+        if not self.embedded or self.checkpoints(stack):
+            return None
+        _, name = self.qualified(stack)
+        return next((project for project, one in self._every() if one == name), None)
+
+    def of_former_projects(self) -> list[str]:
+        """List the stacks of the embedded backend that Pulumi keeps for other project names."""
+        every = self._every() if self.embedded else []
+        return [f"{project}/{name}" for project, name in every if project != self.name]
+
+    def _every(self) -> list[tuple[str, str]]:
+        """List the stacks of a file backend with their projects."""
+        files = (self.file_backend or Path()).glob("stacks/*/*.json*")
+        found = (path for path in files if path.name.endswith((".json", ".json.gz")))
+        return sorted({(path.parent.name, path.name.partition(".json")[0]) for path in found})
 
     def stack_file(self, stack: str) -> Path:
         """File with the config of a stack, named without its organization, as in Pulumi."""
