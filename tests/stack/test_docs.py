@@ -177,7 +177,7 @@ def after_metrics(shell: Shell, printed: str) -> None:
     """Compare the metrics of nginx with the table of docs/metrics.md."""
     found = re.findall(r"^# HELP loadbalancer_(\S+) (.*)\n# TYPE \S+ (\S+)$", printed, re.MULTILINE)
     table = docs.rows(
-        (PROJECT / "docs" / "metrics.md").read_text(), "| name | type | labels | meaning |"
+        (shell.folder / "docs" / "metrics.md").read_text(), "| name | type | labels | meaning |"
     )
     assert [(name, text, kind) for name, kind, _, text in table] == found
 
