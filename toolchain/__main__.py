@@ -2,7 +2,6 @@
 
 python3 -m toolchain [--dev]       what `./lb up` needs; --dev adds what the tests need
 python3 -m toolchain env           print shell exports that make plain `pulumi` work
-python3 -m toolchain config STACK  write the names of base images made here into a stack's config
 python3 -m toolchain tested        exit with 0 if this content has passed its tests; --record it
 """
 

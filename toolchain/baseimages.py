@@ -5,9 +5,11 @@ Needs the Docker SDK, so it can be imported only after `virtualenv.activate`.
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +76,23 @@ def ensure(recipe: Recipe, work: Path, report: Report) -> Outcome:
     except EngineError as error:
         report(f"{recipe.official} cannot be pulled: {error}")
     return _make(recipe, machine, work, report)
+
+
+def record(images: Sequence[Image], path: Path) -> None:
+    """Write the names of the images made here into a file, for the program.
+
+    It uses them in place of the defaults of `baseImages`, and not in place of what a stack's
+    config names. Without such images there is no file.
+    """
+    made = {image.recipe.key: image.name for image in images if not image.official}
+    text = json.dumps(made, indent=2) + "\n"
+    if not made:
+        path.unlink(missing_ok=True)
+    elif not path.is_file() or path.read_text() != text:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(text)
+        partial.replace(path)
 
 
 def progress(messages: Iterable[Mapping[str, object]]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from toolchain.steps import Outcome, Report, ToolchainError, perform
 
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
+BASE_IMAGES = "base-images.json"
+"""File of the state folder from which the program takes the base images that were made here."""
 TRACE = "LOADBALANCER_TRACE"
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -35,8 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.verb == "env":
             _env()
-        elif options.verb == "config":
-            _config(options.stack)
         elif options.verb == "tested":
             return _tested(record=options.record)
         else:
@@ -61,8 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
     verbs = parser.add_subparsers(dest="verb")
     verbs.add_parser("env", help="print shell exports that make plain `pulumi` work")
-    config = verbs.add_parser("config", help="write base images made here into a stack's config")
-    config.add_argument("stack", help="the stack's name")
     tested = verbs.add_parser("tested", help="exit with 0 if this content has passed its tests")
     tested.add_argument("--record", action="store_true", help="record that it has passed")
     return parser
@@ -89,6 +87,10 @@ def _everything(*, dev: bool) -> None:
         work = cache.folder() / "debootstrap"
         for recipe in RECIPES:
             perform(f"{recipe.key} image", partial(baseimages.ensure, recipe, work))
+        with engine.connection() as client:
+            images = [baseimages.look(client, recipe) for recipe in RECIPES]
+        file = PROJECT / environment.STATE / BASE_IMAGES
+        baseimages.record([image for image in images if image], file)
         if dev:
             perform("Go", _go)
             for tool in devtools.TOOLS:
@@ -111,25 +113,6 @@ def _go(report: Report) -> Outcome:
 
 def _env() -> None:
     sys.stdout.write(environment.shell(os.environ, environment.prepared(PROJECT)))
-
-
-def _config(stack: str) -> None:
-    from toolchain import virtualenv  # noqa: PLC0415
-
-    paths = environment.prepared(PROJECT)
-    virtualenv.activate(VENV)
-    from toolchain import baseimages, engine, stackconfig  # noqa: PLC0415
-    from toolchain.recipes import RECIPES  # noqa: PLC0415
-
-    images = []
-    with engine.connection() as client:
-        for recipe in RECIPES:
-            image = baseimages.look(client, recipe)
-            if image is None:
-                raise ToolchainError(f"no {recipe.key} image found. Make it: python3 -m toolchain")
-            images.append(image)
-    for line in stackconfig.write(stack, PROJECT, environment.merged(os.environ, paths), images):
-        print(line)
 
 
 def _tested(*, record: bool) -> int:

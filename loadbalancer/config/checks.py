@@ -1,12 +1,12 @@
 """Checks of a configuration as a whole: keys that conflict, ports in use, and advice."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from loadbalancer.config import units
 from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.model import ADMIN_BIND, DEFAULT_STEPS, PLANS, RolloutSettings, Settings
 from loadbalancer.config.problems import Problem
-from loadbalancer.config.reference import set_to
+from loadbalancer.config.reference import example, set_to
 
 LONG_CYCLE = 1000
 """Requests of one cycle above which the user is told how many requests make shares exact."""
@@ -15,15 +15,18 @@ _FIRST_DIRECT_PORT = 5001
 _LAST_PORT = 65535
 
 
-def conflicts(settings: Settings, fix: FixCommands, faulty: Collection[str]) -> Iterator[Problem]:
+def conflicts(
+    settings: Settings, fix: FixCommands, faulty: Collection[str], apps: Sequence[str]
+) -> Iterator[Problem]:
     """Find valid values that exclude each other.
 
     Args:
         settings: the settings; those of faulty keys are partial.
         fix: the commands for the configuration.
         faulty: top-level keys with a fault of their own.
+        apps: names of the folders under apps/ that can be built.
     """
-    yield from _duplicate_ports(settings)
+    yield from _duplicate_ports(settings, fix)
     for app, one in sorted(settings.apps.items()):
         replicas = settings.app(app).replicas
         if one.direct_port is not None and replicas > 1:
@@ -34,10 +37,10 @@ def conflicts(settings: Settings, fix: FixCommands, faulty: Collection[str]) -> 
         path = f"rollout.{key}"
         yield Problem(path, value, reason, f"Remove it: {fix.remove(path)}")
     if "weights" not in faulty:
-        yield from _no_share(settings.weights, fix)
+        yield from _no_share(settings.weights, fix, apps)
 
 
-def _duplicate_ports(settings: Settings) -> Iterator[Problem]:
+def _duplicate_ports(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
     used: dict[int, str] = {}
     ports = host_ports(settings)
     for path, number in ports.items():
@@ -46,18 +49,25 @@ def _duplicate_ports(settings: Settings) -> Iterator[Problem]:
             candidates = (*range(first, _LAST_PORT + 1), *range(1024, first))
             free = next(one for one in candidates if one not in ports.values())
             reason = f"is already used by {used[number]}"
-            yield Problem(path, number, reason, f"Use another: {set_to(path, free)}")
+            yield Problem(path, number, reason, f"Use another: {fix.set(path, free)}")
         used.setdefault(number, path)
 
 
-def _no_share(weights: Mapping[str, int], fix: FixCommands) -> Iterator[Problem]:
-    if not weights:
+def _no_share(
+    weights: Mapping[str, int], fix: FixCommands, apps: Sequence[str]
+) -> Iterator[Problem]:
+    if not apps:
         reason = "has no app: no folder under apps/ can be built"
-        command = "Add apps/app1/app.py, then: pulumi config set --path weights.app1 6"
-        yield Problem("weights", {}, reason, command)
+        yield Problem("weights", {}, reason, "Create one: ./lb app new app1")
     elif not any(weights.values()):
-        command = f"Set one above 0: {fix.set(f'weights.{next(iter(weights))}')}"
-        yield Problem("weights", dict(weights), "are all 0, so that no app could answer", command)
+        app = next(iter(weights), apps[0])
+        path = f"weights.{app}"
+        # One that is deployed may be deployed with 0 as well.
+        value = fix.valid(path) if fix.valid(path) != "0" else example(path)
+        reason = "are all 0, so that no app could answer"
+        if not weights:
+            reason = f"names no app (apps: {', '.join(apps)})"
+        yield Problem("weights", dict(weights), reason, f"Set one above 0: {fix.set(path, value)}")
 
 
 def host_ports(settings: Settings) -> dict[str, int]:
@@ -123,16 +133,20 @@ def rollout_conflicts(settings: RolloutSettings) -> Iterator[tuple[str, object, 
             yield "confirm", settings.confirm, f"names step {above[0]}, and there are {count}"
 
 
-def advice(settings: Settings, apps: Collection[str], cycle: int) -> Iterator[str]:
+def advice(
+    settings: Settings, apps: Collection[str], cycle: int, fix: FixCommands | None = None
+) -> Iterator[str]:
     """Say what is not deployed, when shares are exact, and what is not replaced new before old.
 
     Args:
         settings: the checked configuration.
         apps: names of the folders under apps/ that can be built.
         cycle: requests after which every share is exact.
+        fix: the commands for the configuration.
     """
+    fix = fix or FixCommands({})
     for app in sorted(set(apps) - settings.weights.keys()):
-        command = f"pulumi config set --path weights.{app} 1"
+        command = fix.set(f"weights.{app}", 1)
         yield f"apps/{app} has no weight, so it is not deployed. Set one: {command}"
     if cycle > LONG_CYCLE:
         yield f"shares are exact over one cycle of {cycle:,} requests"

@@ -1,5 +1,6 @@
 """Load: the text of a stack's configuration as checked settings, or every fault in it."""
 
+import copy
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from loadbalancer.config import checks, reference
+from loadbalancer.config import checks, paths, reference
 from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.model import DEFAULT_WEIGHTS, KEYS, Settings
-from loadbalancer.config.problems import ConfigError, Problem, as_written
+from loadbalancer.config.problems import ConfigError, Problem
 from loadbalancer.config.values import read_pairs
 from loadbalancer.names import APP_NAME
 
@@ -20,12 +21,24 @@ _MOVED = {"replicas": "replicas", "directPorts": "directPort"}
 """Former keys that held a value of each app, and the key below `apps.<name>` that replaced them."""
 
 
-def load(values: Mapping[str, str], apps: Collection[str]) -> Settings:
+def load(
+    values: Mapping[str, object],
+    apps: Collection[str],
+    *,
+    fix: FixCommands | None = None,
+    base_images: Mapping[str, str] | None = None,
+) -> Settings:
     """Check a stack's configuration against the apps that exist.
 
+    Weights that are a text, a list or JSON, are the whole set. Those that are an object, as
+    `--path` writes it, are merged over the defaults of the apps that exist.
+
     Args:
-        values: the text of each key that is set, without the project's name; objects as JSON.
+        values: the value of each key that is set, without the project's name: a text as it was
+            typed, or an object.
         apps: names of the folders under apps/ that can be built.
+        fix: the commands for the configuration.
+        base_images: images that this machine has in place of the defaults of `baseImages`.
 
     Returns:
         Settings whose weights name every app that is deployed.
@@ -33,54 +46,81 @@ def load(values: Mapping[str, str], apps: Collection[str]) -> Settings:
     Raises:
         ConfigError: with every fault that was found.
     """
-    return _Loader(values, apps).load()
+    fix = fix or FixCommands(values)
+    loader = _Loader(values, apps, fix, base_images or {})
+    settings = loader.load()
+    if loader.problems:
+        # Once more: one command for a text fixes all the faults in it, which are known now.
+        again = _Loader(values, apps, fix, base_images or {})
+        again.load()
+        raise ConfigError(again.problems)
+    return settings
 
 
 class _Loader:
-    def __init__(self, values: Mapping[str, str], apps: Collection[str]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        apps: Collection[str],
+        fix: FixCommands,
+        base_images: Mapping[str, str],
+    ) -> None:
         self.values = values
         self.apps = sorted(apps)
-        self.fix = FixCommands(values)
+        self.fix = fix
+        self.base_images = base_images
         self.problems: list[Problem] = []
 
     def load(self) -> Settings:
         raw = {
-            key: _parse(key, text)
-            for key, text in self.values.items()
+            key: _parse(key, value)
+            for key, value in self.values.items()
             if self._is_known(key) and not self._is_moved(key)
         }
-        self._drop_defaults_of_missing_apps(raw)
         for path in _NAMED_BY_APP:
             self._check_app_names(path, _at(raw, path.split(".")))
+        self._add_base_images(raw)
         settings = self._validate(raw)
-        defaults = {app: weight for app, weight in DEFAULT_WEIGHTS.items() if app in self.apps}
-        given = settings.weights if "weights" in settings.model_fields_set else {}
-        settings = settings.model_copy(
-            update={"weights": dict(sorted({**defaults, **given}.items()))}
-        )
-        faulty = {problem.key.partition(".")[0] for problem in self.problems}
-        self.problems += checks.conflicts(settings, self.fix, faulty)
-        if self.problems:
-            raise ConfigError(self.problems)
+        settings = settings.model_copy(update={"weights": self._weights(settings)})
+        faulty = {paths.split(problem.key)[0] for problem in self.problems}
+        self.problems += checks.conflicts(settings, self.fix, faulty, self.apps)
         return settings
 
+    def _weights(self, settings: Settings) -> dict[str, int]:
+        """Return the weights of the apps that are deployed."""
+        given = settings.weights if "weights" in settings.model_fields_set else {}
+        text = self.values.get("weights")
+        if not isinstance(text, str) or not text.strip():
+            given = {
+                app: DEFAULT_WEIGHTS[app] for app in DEFAULT_WEIGHTS if app in self.apps
+            } | given
+        return dict(sorted(given.items()))
+
+    def _add_base_images(self, raw: dict[str, Any]) -> None:
+        """Add the images of this machine where the configuration names none."""
+        given = raw.get("baseImages", {})
+        if isinstance(given, dict) and self.base_images:
+            raw["baseImages"] = {**self.base_images, **given}
+
     def _add(self, key: str, value: object, reason: str, fix: str) -> None:
-        self.problems.append(Problem(key, value, reason, fix))
+        shown = "[secret]" if self.fix.is_secret(key) else value
+        self.problems.append(Problem(key, shown, reason, fix))
 
     def _is_known(self, key: str) -> bool:
         """Refuse a key that is neither in the model nor a former one."""
         if key in KEYS or key in _MOVED:
             return True
         value = self.values[key]
-        first, _, inner = key.partition(".")
-        remove = f"pulumi config rm {key}"
-        if inner and first in _MOVED:
-            move = reference.set_to(f"apps.{inner}.{_MOVED[first]}", as_written(value))
-            reason = f"has been replaced by apps.{inner}.{_MOVED[first]}"
-            self._add(key, value, reason, f"Set it: {move} && {remove}")
-        elif inner and first in KEYS:
-            move = reference.set_to(key, as_written(value))
-            self._add(key, value, "was set without --path", f"Set it: {remove} && {move}")
+        first, *inner = paths.split(key)
+        remove = self.fix.remove_key(key)
+        if len(inner) == 1 and first in _MOVED:
+            path = paths.join(("apps", inner[0], _MOVED[first]))
+            fix = f"Set it: {self._move(path, value)}{remove}"
+            self._add(key, value, f"has been replaced by {path}", fix)
+        elif inner and first in KEYS and reference.example(".".join((first, *inner))):
+            path = paths.join((first, *inner))
+            fix = f"Set it: {self._move(path, value)}{remove}"
+            self._add(key, value, "was set without --path", fix)
         else:
             close = difflib.get_close_matches(key, KEYS, n=1)
             hint = f", did you mean {close[0]}?" if close else ""
@@ -96,21 +136,30 @@ class _Loader:
         if key in KEYS and not isinstance(named, dict):
             return False  # one value for all apps
         moves = [
-            reference.set_to(f"apps.{app}.{_MOVED[key]}", as_written(value)) + " && "
+            self._move(paths.join(("apps", app, _MOVED[key])), value)
             for app, value in (sorted(named.items()) if isinstance(named, dict) else ())
         ]
         reason = f"has been replaced by apps.<name>.{_MOVED[key]}"
-        fix = f"Set it: {''.join(moves)}pulumi config rm {key}"
+        fix = f"Set it: {''.join(moves)}{self.fix.remove_key(key)}"
         self._add(key, self.values[key], reason, fix)
         return True
 
-    def _drop_defaults_of_missing_apps(self, raw: Mapping[str, Any]) -> None:
-        """Drop default weights, which Pulumi hands over as if they were set, of missing apps."""
-        weights = raw.get("weights")
-        if isinstance(weights, dict):
-            for app in DEFAULT_WEIGHTS.keys() - set(self.apps):
-                if str(weights.get(app)) == str(DEFAULT_WEIGHTS[app]):
-                    del weights[app]
+    def _move(self, path: str, value: object) -> str:
+        """Name the command that sets a key to the value of a former one, if it is valid there.
+
+        Nothing is moved to an app that does not exist.
+        """
+        first, *inner = paths.split(path)
+        if first in _NAMED_BY_APP and inner[0] not in self.apps:
+            return ""
+        nested: Any = value
+        for name in reversed(inner):
+            nested = {name: nested}
+        try:
+            Settings.model_validate({first: nested})
+        except ValidationError:
+            value = None
+        return f"{self.fix.set(path, value)} && "
 
     def _check_app_names(self, path: str, named: object) -> None:
         """Refuse and drop the values of apps that do not exist."""
@@ -125,7 +174,7 @@ class _Loader:
                 reason += f" (apps: {', '.join(self.apps) or 'none'})"
             else:
                 continue
-            key = f"{path}.{app}"
+            key = paths.join((*path.split("."), app))
             self._add(key, named.pop(app), reason, f"Remove it: {self.fix.remove(key)}")
 
     def _validate(self, raw: dict[str, Any]) -> Settings:
@@ -136,15 +185,15 @@ class _Loader:
             except ValidationError as error:
                 for detail in error.errors():
                     path = [str(part) for part in detail["loc"] if part != "[key]"]
-                    self._explain(".".join(path), detail)
+                    self._explain(path, detail)
                     _drop(raw, path)
 
-    def _explain(self, path: str, detail: Any) -> None:
+    def _explain(self, parts: Sequence[str], detail: Any) -> None:
         """Turn an error of pydantic's into a problem."""
-        value, reason = detail["input"], detail["msg"]
+        path, value, reason = paths.join(parts), detail["input"], detail["msg"]
         if detail["type"] == "extra_forbidden":
-            siblings = reference.names(path.rpartition(".")[0])
-            close = difflib.get_close_matches(path.rpartition(".")[2], siblings, n=1)
+            siblings = reference.names(".".join(parts[:-1]))
+            close = difflib.get_close_matches(parts[-1], siblings, n=1)
             hint = f", did you mean {close[0]}?" if close else ""
             reason = f"is set, but there is no such key{hint} (keys: {', '.join(siblings)})"
             self._add(path, value, reason, f"Remove it: {self.fix.remove(path)}")
@@ -154,9 +203,11 @@ class _Loader:
         self._add(path, value, reason, f"Set it: {self.fix.set(path)}")
 
 
-def _parse(key: str, text: str) -> Any:
+def _parse(key: str, text: object) -> Any:
     """Parse named values; other text stays as it is, for the validator of its key."""
-    if text.lstrip().startswith("{") or key in ("weights", *_MOVED):
+    if not isinstance(text, str):
+        return copy.deepcopy(text)
+    if text.lstrip().startswith("{") or key in ("weights", "baseImages", *_MOVED):
         try:
             return read_pairs(text)
         except PydanticCustomError:

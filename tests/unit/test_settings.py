@@ -1,38 +1,62 @@
 """Valid values of the configuration, and the error of each invalid one."""
 
+import json
+from collections.abc import Mapping
+
+import hypothesis
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from loadbalancer.config import load, model
+from loadbalancer.config import given, load, model, paths
+from loadbalancer.config.deployed import Deployed
+from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.problems import ConfigError
 
 APPS = ("app1", "app2")
 
 
-def problems(**values: str) -> list[str]:
+def objects(values: Mapping[str, str]) -> dict[str, object]:
+    """Turn JSON into objects, as `--path` writes them."""
+    return {
+        key: json.loads(text) if text.lstrip().startswith("{") else text
+        for key, text in values.items()
+    }
+
+
+def problems(**values: object) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load.load(values, APPS)
     return [str(problem) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("weights", "expected"),
     [
-        (None, {"app1": 6, "app2": 4}),
-        ('{"app1":7}', {"app1": 7, "app2": 4}),
-        ('{"app1":7,"app2":3}', {"app1": 7, "app2": 3}),
-        ('{"app1":"7"}', {"app1": 7, "app2": 4}),
-        ("app1=7,app2=3", {"app1": 7, "app2": 3}),
-        (" app2 = 0 , app1 = 1 ", {"app1": 1, "app2": 0}),
-        ("", {"app1": 6, "app2": 4}),
+        ({}, {"app1": 6, "app2": 4}),
+        ({"app1": 7}, {"app1": 7, "app2": 4}),
+        ({"app1": "7"}, {"app1": 7, "app2": 4}),
+        ({"web": 5}, {"app1": 6, "app2": 4, "web": 5}),
     ],
 )
-def test_weights_merge_over_the_defaults_in_every_form(
-    text: str | None, expected: dict[str, int]
+def test_weights_of_an_object_are_merged_over_the_defaults(
+    weights: dict[str, object], expected: dict[str, int]
 ) -> None:
-    values = {} if text is None else {"weights": text}
-    assert load.load(values, APPS).weights == expected
+    assert load.load({"weights": weights}, (*APPS, "web")).weights == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("app1=7", {"app1": 7}),
+        ("web=1,app2=0", {"app2": 0, "web": 1}),
+        (" app2 = 0 , app1 = 1 ", {"app1": 1, "app2": 0}),
+        ('{"app1":7}', {"app1": 7}),
+        (' {"app2": "3", "web": 7}', {"app2": 3, "web": 7}),
+        ("", {"app1": 6, "app2": 4}),  # not set
+    ],
+)
+def test_weights_of_a_text_are_the_whole_set(text: str, expected: dict[str, int]) -> None:
+    assert load.load({"weights": text}, (*APPS, "web")).weights == expected
 
 
 def test_settings_of_all_apps_are_the_default_of_one() -> None:
@@ -72,9 +96,8 @@ def test_settings_of_an_app_in_every_form(text: str) -> None:
 
 
 def test_an_app_without_a_folder_has_no_default_weight() -> None:
-    assert load.load({"weights": "web=1"}, ["web"]).weights == {"web": 1}
-    # Pulumi merges nothing, but hands over the whole default of Pulumi.yaml.
-    assert load.load({"weights": '{"app1":6,"app2":4}'}, ["app2"]).weights == {"app2": 4}
+    assert load.load({"weights": {"web": 1}}, ["web"]).weights == {"web": 1}
+    assert load.load({}, ["app2"]).weights == {"app2": 4}
 
 
 @pytest.mark.parametrize(
@@ -101,11 +124,6 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
             "Set it: pulumi config set --path weights.app1 6",
         ),
         (
-            {"weights": "app1=six"},
-            "weights.app1: six is not a whole number from 0 to 1000. "
-            "Set it: pulumi config set weights app1=6,app2=4",
-        ),
-        (
             {"weights": '{"app9":1}'},
             "weights.app9: 1 belongs to no app: there is no folder apps/app9 "
             "(apps: app1, app2). Remove it: pulumi config rm --path weights.app9",
@@ -120,11 +138,6 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
             {"weights": '{"app1":0,"app2":0}'},
             'weights: {"app1": 0, "app2": 0} are all 0, so that no app could answer. '
             "Set one above 0: pulumi config set --path weights.app1 6",
-        ),
-        (
-            {"weights": '{"app1":1,"app1":2}'},
-            'weights: {"app1":1,"app1":2} names app1 twice. '
-            "Set it: pulumi config set weights app1=6,app2=4",
         ),
         (
             {"weights": "7"},
@@ -213,7 +226,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         ),
         (
             {"replicas": '{"app2":3}'},
-            """replicas: {"app2":3} has been replaced by apps.<name>.replicas. """
+            """replicas: {"app2": 3} has been replaced by apps.<name>.replicas. """
             "Set it: pulumi config set --path apps.app2.replicas 3 && pulumi config rm replicas",
         ),
         (
@@ -224,7 +237,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         ),
         (
             {"directPorts": '{"app1":5001}'},
-            """directPorts: {"app1":5001} has been replaced by apps.<name>.directPort. """
+            """directPorts: {"app1": 5001} has been replaced by apps.<name>.directPort. """
             "Set it: pulumi config set --path apps.app1.directPort 5001 && "
             "pulumi config rm directPorts",
         ),
@@ -236,7 +249,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         (
             {"weights.app1": "7"},
             "weights.app1: 7 was set without --path. "
-            "Set it: pulumi config rm weights.app1 && pulumi config set --path weights.app1 7",
+            "Set it: pulumi config set --path weights.app1 7 && pulumi config rm weights.app1",
         ),
         (
             {"bind": "localhost"},
@@ -278,26 +291,219 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
 def test_a_fault_names_the_key_the_value_and_the_command(
     values: dict[str, str], expected: str
 ) -> None:
-    assert problems(**values) == [expected]
+    assert problems(**objects(values)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"weights": "app1=six"},
+            "weights.app1: six is not a whole number from 0 to 1000. "
+            "Set it: pulumi config set weights app1=6",
+        ),
+        (
+            {"weights": '{"app1":1,"app1":2}'},
+            'weights: {"app1":1,"app1":2} names app1 twice. '
+            "Set it: pulumi config set weights app1=6,app2=4",
+        ),
+        (
+            {"weights": "app9=1"},
+            "weights.app9: 1 belongs to no app: there is no folder apps/app9 "
+            "(apps: app1, app2). Remove it: pulumi config rm weights",
+        ),
+        (
+            {"limits": "memory=1,cpus=4"},
+            "limits.memory: 1 is not a whole number from 32 to 1048576. "
+            "Set it: pulumi config set limits memory=256,cpus=4",
+        ),
+        (
+            {"limits": '{"memory":1,"cpus":4}'},
+            "limits.memory: 1 is not a whole number from 32 to 1048576. "
+            """Set it: pulumi config set limits '{"memory":256,"cpus":4}'""",
+        ),
+        (
+            {"apps": '{"app1":{"replicas":0},"app2":{"directPort":5001}}'},
+            "apps.app1.replicas: 0 is not a whole number from 1 to 100. Set it: "
+            """pulumi config set apps '{"app1":{"replicas":2},"app2":{"directPort":5001}}'""",
+        ),
+        (
+            {"apps": {"app1": {"limits": "memory=1,cpus=2"}}},
+            "apps.app1.limits.memory: 1 is not a whole number from 32 to 1048576. "
+            "Set it: pulumi config set --path apps.app1.limits memory=256,cpus=2",
+        ),
+        (
+            {"apps": {"app1": '{"replicas":0}'}},
+            "apps.app1.replicas: 0 is not a whole number from 1 to 100. "
+            """Set it: pulumi config set --path apps.app1 '{"replicas":2}'""",
+        ),
+        (
+            {"apps": '{"app1":{"directPort":8080}}', "replicas": "2"},
+            "apps.app1.directPort: 8080 is already used by port. Use another: "
+            """pulumi config set apps '{"app1":{"directPort":5001}}'""",
+        ),
+        (
+            {"weights": {"my.app": 1}},
+            'weights["my.app"]: 1 belongs to a name that is not a DNS label of at most 30 small '
+            "letters, digits and hyphens that starts with a letter. "
+            """Remove it: pulumi config rm --path 'weights["my.app"]'""",
+        ),
+        (
+            {"we ird": "1"},
+            "we ird: 1 is set, but there is no such key "
+            f"(keys: {', '.join(model.KEYS)}). Remove it: pulumi config rm 'we ird'",
+        ),
+        (
+            {"directPorts": "app1=true,app9=5001"},
+            "directPorts: app1=true,app9=5001 has been replaced by apps.<name>.directPort. "
+            "Set it: pulumi config set --path apps.app1.directPort 5001 && "
+            "pulumi config rm directPorts",
+        ),
+        (
+            {"directPorts": "app1=5002", "apps": '{"app1":{"replicas":1}}'},
+            "directPorts: app1=5002 has been replaced by apps.<name>.directPort. "
+            """Set it: pulumi config set apps '{"app1":{"replicas":1,"directPort":5002}}' && """
+            "pulumi config rm directPorts",
+        ),
+    ],
+)
+def test_a_command_keeps_what_else_a_text_holds(values: dict[str, object], expected: str) -> None:
+    assert expected in problems(**values)
+
+
+def test_one_command_fixes_every_fault_of_a_text() -> None:
+    fix = "pulumi config set weights app1=6,app2=4"
+    assert problems(weights="app1=six,app2=-1,app9=1") == [
+        "weights.app9: 1 belongs to no app: there is no folder apps/app9 (apps: app1, app2). "
+        f"Remove it: {fix}",
+        f"weights.app1: six is not a whole number from 0 to 1000. Set it: {fix}",
+        f"weights.app2: -1 is not a whole number from 0 to 1000. Set it: {fix}",
+    ]
+
+
+def test_commands_name_the_stack_and_what_is_deployed() -> None:
+    outputs = {
+        "url": "http://127.0.0.1:8213",
+        "adminUrl": "http://127.0.0.1:9213",
+        "weights": {"app1": 70, "app2": 30},
+        "containers": {"nginx": "n", "apps": {"app1": ["a", "b", "c"], "app2": ["d"]}},
+        "directUrls": {},
+    }
+    values: dict[str, object] = {
+        "weights": {"app1": "x", "app2": 30},
+        "port": "x",
+        "apps": {"app1": {"replicas": 0}},
+        "drain": "x",
+    }
+    deployed = Deployed.from_outputs(outputs).values(APPS)
+    fix = FixCommands(values, stack="staging", deployed=deployed)
+    with pytest.raises(ConfigError) as caught:
+        load.load(values, APPS, fix=fix)
+    assert [problem.fix.partition(": ")[2] for problem in caught.value.problems] == [
+        "pulumi config set --path weights.app1 70 --stack staging",
+        "pulumi config set --path apps.app1.replicas 3 --stack staging",
+        "pulumi config set port 8213 --stack staging",
+        "pulumi config set drain 30 --stack staging",
+    ]
+
+
+def test_a_secret_stays_one_and_is_not_shown() -> None:
+    values: dict[str, object] = {"limits": {"cpus": "5000"}, "weights": "app1=six"}
+    fix = FixCommands(values, secrets={"limits.cpus", "weights"})
+    with pytest.raises(ConfigError) as caught:
+        load.load(values, APPS, fix=fix)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "weights.app1: [secret] is not a whole number from 0 to 1000. "
+        "Set it: pulumi config set --secret weights",
+        "limits.cpus: [secret] is not a number of processors from 0.01 to 1024. "
+        "Set it: pulumi config set --path --secret limits.cpus 1",
+    ]
+
+
+def test_apps_that_leave_are_named() -> None:
+    deployed = Deployed({"app1": 6, "app2": 4, "app3": 5}, {"app1": 1, "app2": 1, "app3": 2})
+    values: dict[str, object] = {"weights": "app1=6"}
+    fix = FixCommands(values, stack="dev")
+    settings = load.load(values, (*APPS, "app3"), fix=fix)
+    assert list(deployed.leaving(settings, ("app1", "app3"), fix)) == [
+        "app2 leaves: there is no folder apps/app2; 1 container is removed",
+        "app3 leaves: it is not in weights; 2 containers are removed. "
+        "To keep it: pulumi config set weights app1=6,app3=5 --stack dev",
+    ]
+    assert list(Deployed().leaving(settings, APPS, fix)) == []
+
+
+def test_images_of_this_machine_stand_in_for_the_defaults_alone() -> None:
+    own = {"python": "own/python:1", "nginx": "own/nginx:1"}
+    images = load.load({}, APPS, base_images=own).base_images
+    assert images == model.BaseImages(**own)
+    for form in ("nginx=mine:1", {"nginx": "mine:1"}):
+        images = load.load({"baseImages": form}, APPS, base_images=own).base_images
+        assert images == model.BaseImages(python="own/python:1", nginx="mine:1")
+
+
+def test_what_is_set_is_told_from_the_defaults_of_the_project() -> None:
+    texts = {
+        "weights": '{"app1":6,"app2":4}',
+        "baseImages": '{"nginx":"nginx:1.30","python":"python:3.14-slim"}',
+        "port": "8080",
+        "limits": '{"cpus":"5"}',
+        "apps": '{"app1":{"replicas":2}}',
+        "replicas": "3",
+    }
+    file = {
+        "limits": {"cpus": {"secure": "v1:x"}},
+        "apps": '{"app1":{"replicas":2}}',
+        "replicas": {"secure": "v1:y"},
+    }
+    assert given.from_program(texts, file) == {
+        "limits": {"cpus": "5"},
+        "apps": '{"app1":{"replicas":2}}',
+        "replicas": "3",
+    }
+    assert given.secrets(file) == {"limits.cpus", "replicas"}
+    assert given.from_program({"weights": '{"app1":7}'}, {}) == {"weights": {"app1": 7}}
+    assert given.from_program(texts, {"weights": "x", "baseImages": {}})["weights"]
+    assert given.from_file({"port": 80, "weights": "app1=1", "limits": {"cpus": 1}}) == {
+        "port": "80",
+        "weights": "app1=1",
+        "limits": {"cpus": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    "parts", [("weights", "app1"), ("weights", "my.app"), ("a", 'q"u\\o', "b"), ("x", "", "é[0]")]
+)
+def test_paths_are_read_as_they_are_written(parts: tuple[str, ...]) -> None:
+    assert tuple(paths.split(paths.join(parts))) == parts
 
 
 def test_no_app_at_all() -> None:
     with pytest.raises(
-        ConfigError, match=r"weights: \{\} has no app: no folder under apps/ can be built"
+        ConfigError,
+        match=r"weights: \{\} has no app: no folder under apps/ can be built. "
+        r"Create one: \./lb app new app1",
     ):
         load.load({}, [])
+    with pytest.raises(
+        ConfigError,
+        match=r"weights: \{\} names no app \(apps: web\). "
+        r"Set one above 0: pulumi config set --path weights.web 6",
+    ):
+        load.load({}, ["web"])
 
 
 def test_all_faults_at_once() -> None:
-    found = problems(
-        weights='{"app1":-1,"app9":true}',
-        wieghts="1",
-        port="-1",
-        bind="x",
-        replicas="2",
-        apps='{"app1":{"directPort":99999},"app2":{"directPort":5001,"limits":{"cpu":1}}}',
-        rollout='{"steps":"5","canary":"5%/1s","atOnce":true}',
-    )
+    values = {
+        "weights": '{"app1":-1,"app9":true}',
+        "wieghts": "1",
+        "port": "-1",
+        "bind": "x",
+        "replicas": "2",
+        "apps": '{"app1":{"directPort":99999},"app2":{"directPort":5001,"limits":{"cpu":1}}}',
+        "rollout": '{"steps":"5","canary":"5%/1s","atOnce":true}',
+    }
+    found = problems(**objects(values))
     assert [problem.partition(":")[0] for problem in found] == [
         "wieghts",
         "weights.app9",
@@ -313,7 +519,7 @@ def test_all_faults_at_once() -> None:
     ]
 
 
-@given(st.dictionaries(st.sampled_from(sorted(model.KEYS)), st.text()))
+@hypothesis.given(st.dictionaries(st.sampled_from(sorted(model.KEYS)), st.text()))
 def test_any_text_is_valid_or_a_fault_of_its_key(values: dict[str, str]) -> None:
     try:
         load.load(values, APPS)

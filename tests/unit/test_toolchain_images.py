@@ -1,13 +1,15 @@
 import base64
+import json
 from pathlib import Path
 
 import pytest
 
+from loadbalancer.resources import configuration
+from toolchain import baseimages, cli, environment
 from toolchain.baseimages import Image
 from toolchain.certificates import missing, parse, pem
 from toolchain.debootstrap import kept, mount_points
 from toolchain.recipes import NGINX, OWN, PYTHON, RECIPES, Recipe, digest
-from toolchain.stackconfig import base_images, changes, without_defaults
 
 BODY = base64.b64encode(bytes(range(100))).decode()
 OTHER = base64.b64encode(bytes(range(50))).decode()
@@ -93,36 +95,18 @@ MADE = [Image(PYTHON, PYTHON.own_name("aaaaaaaa")), Image(NGINX, NGINX.own_name(
 OFFICIAL = [Image(PYTHON, PYTHON.official), Image(NGINX, NGINX.official)]
 
 
-def test_made_images_are_written_into_a_config_without_any() -> None:
-    assert changes({}, MADE) == {"python": MADE[0].name, "nginx": MADE[1].name}
+def test_made_images_are_recorded_for_the_program(tmp_path: Path) -> None:
+    file = tmp_path / ".state" / "base-images.json"
+    baseimages.record(OFFICIAL, file)
+    assert not file.parent.exists()
+    baseimages.record([MADE[0], OFFICIAL[1]], file)
+    assert json.loads(file.read_text()) == {"python": MADE[0].name}
+    baseimages.record(MADE, file)
+    assert json.loads(file.read_text()) == {"python": MADE[0].name, "nginx": MADE[1].name}
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    baseimages.record(OFFICIAL, file)
+    assert not file.exists()
 
 
-def test_nothing_changes_when_the_names_are_there() -> None:
-    assert changes({"python": MADE[0].name, "nginx": MADE[1].name}, MADE) == {}
-
-
-def test_an_older_recipe_is_replaced() -> None:
-    assert changes({"python": PYTHON.own_name("00000000")}, MADE)["python"] == MADE[0].name
-
-
-def test_names_of_made_images_are_removed_when_the_official_images_are_there() -> None:
-    assert changes({"python": MADE[0].name}, OFFICIAL) == {"python": None}
-
-
-@pytest.mark.parametrize("images", [MADE, OFFICIAL])
-def test_a_name_that_the_user_has_set_stays(images: list[Image]) -> None:
-    users = {"python": "registry.example/python:3.13", "nginx": "nginx:1.30"}
-    assert changes(users, images) == {}
-
-
-def test_a_default_of_the_project_is_not_a_choice_of_the_user() -> None:
-    shown = {"python": PYTHON.official, "nginx": "registry.example/nginx:1"}
-    text = "config:\n  loadbalancer:baseImages:\n    nginx: registry.example/nginx:1\n"
-    assert without_defaults(shown, text) == {"nginx": "registry.example/nginx:1"}
-
-
-def test_base_images_are_picked_out_of_the_whole_config() -> None:
-    printed = """{"loadbalancer:port": {"value": "8080", "secret": false},
-      "loadbalancer:baseImages": {"value": "{}", "objectValue": {"python": "x"}}}"""
-    assert base_images(printed) == {"python": "x"}
-    assert base_images("{}") == {}
+def test_the_program_reads_what_is_recorded() -> None:
+    assert Path(environment.STATE, cli.BASE_IMAGES) == configuration.BASE_IMAGES
