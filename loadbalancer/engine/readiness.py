@@ -4,14 +4,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from loadbalancer.engine import failure
 from loadbalancer.engine.client import Client, Handle
-
-_LINES = 20
-"""Lines of a container's log in an error."""
 
 
 class NotReadyError(RuntimeError):
-    """A container did not become healthy, or did not stay so; the message ends with its log."""
+    """A container did not become healthy, or did not stay so; the message explains why."""
 
 
 @dataclass
@@ -22,13 +20,10 @@ class _Watched:
     def look(self, now: float) -> str | None:
         """Look again; returns the reason if it can no longer become ready, else None."""
         self.container.reload()
-        attributes = self.container.attrs
-        state = attributes["State"]
-        if attributes["RestartCount"] or state["Status"] in {"exited", "dead", "restarting"}:
-            return f"ended with exit code {state['ExitCode']}"
-        health = state.get("Health", {}).get("Status", "healthy")
-        if health == "unhealthy":
-            return "is unhealthy"
+        found = failure.find(self.container)
+        if found:
+            return found
+        health = self.container.attrs["State"].get("Health", {}).get("Status", "healthy")
         if health != "healthy":
             self.healthy_since = None
         elif self.healthy_since is None:
@@ -37,11 +32,6 @@ class _Watched:
 
     def is_ready(self, now: float, settle: float) -> bool:
         return self.healthy_since is not None and now - self.healthy_since >= settle
-
-    def message(self, what: str) -> str:
-        log = self.container.logs(tail=_LINES, timestamps=True)
-        lines = bytes(log).decode(errors="replace").strip() or "(nothing)"
-        return f"container {self.container.name} {what}. Its last log lines:\n{lines}"
 
 
 def wait_until_ready(
@@ -71,11 +61,11 @@ def wait_until_ready(
     while waiting:
         now = clock()
         for watched in waiting:
-            failure = watched.look(now)
-            if not failure and now > deadline and not watched.is_ready(now, settle):
-                failure = f"did not become healthy within {timeout:g} s"
-            if failure:
-                raise NotReadyError(watched.message(failure))
+            what = watched.look(now)
+            if not what and now > deadline and not watched.is_ready(now, settle):
+                what = f"did not become healthy within {timeout:g} s"
+            if what:
+                raise NotReadyError(failure.describe(watched.container, what))
         waiting = [watched for watched in waiting if not watched.is_ready(now, settle)]
         if waiting:
             sleep(0.2)

@@ -23,7 +23,7 @@ class RouteProvider(InNginxProvider):
         """Apply the route once its new servers are ready."""
         from loadbalancer import engine  # noqa: PLC0415
         from loadbalancer.engine.container import find  # noqa: PLC0415
-        from loadbalancer.engine.readiness import wait_until_ready  # noqa: PLC0415
+        from loadbalancer.engine.readiness import NotReadyError, wait_until_ready  # noqa: PLC0415
         from loadbalancer.nginx.live_route import LiveRoute  # noqa: PLC0415
 
         nginx = LiveRoute(container(props["container"]))
@@ -34,7 +34,11 @@ class RouteProvider(InNginxProvider):
         hosts = [one.name for one in find(client) if one.name in names]
         # Without a server that gets requests there is nothing to protect, nor to wait for.
         settle = float(props["settle"]) if nginx.serves() else 0.0
-        wait_until_ready(client, hosts, timeout=_READY_TIMEOUT, settle=settle)
+        try:
+            wait_until_ready(client, hosts, timeout=_READY_TIMEOUT, settle=settle)
+        except NotReadyError as error:
+            now = "the version before keeps serving" if nginx.serves() else "no version serves yet"
+            raise NotReadyError(f"the route was not changed, {now}: {error}") from error
         nginx.apply(props["config"])
 
     def in_force(self, container: "Handle") -> str:

@@ -1,6 +1,6 @@
 """When a new container counts as ready for requests."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,9 +22,18 @@ class Host:
             attrs: dict[str, Any]
 
             def reload(self) -> None:
-                self.attrs = {"RestartCount": 0, "State": {"Status": "running", "ExitCode": 0}}
+                self.attrs = {
+                    "RestartCount": 0,
+                    "State": {"Status": "running", "ExitCode": 0},
+                    "HostConfig": {},
+                    "Created": "2026-11-27T19:00:00.5Z",
+                }
                 for key, value in script(host.now).items():
                     (self.attrs if key == "RestartCount" else self.attrs["State"])[key] = value
+
+            labels: ClassVar[dict[str, str]] = {}
+            client = host
+            id = name
 
             def logs(self, **_: object) -> bytes:
                 return b"last words"
@@ -32,6 +41,12 @@ class Host:
         container = Container()
         container.name = name  # type: ignore[attr-defined]
         return container
+
+    def info(self) -> dict[str, str]:
+        return {"SystemTime": "2026-11-27T19:01:00.5Z"}
+
+    def events(self, **_: object) -> list[Any]:
+        return [{"Action": "die", "Actor": {"Attributes": {"exitCode": "3"}}}]
 
     def clock(self) -> float:
         return self.now
@@ -80,7 +95,7 @@ def test_one_that_crashes_while_it_settles_fails_with_its_log() -> None:
 
 def test_one_that_was_restarted_fails_at_once() -> None:
     host = Host(a=lambda _: {"RestartCount": 1, "Health": {"Status": "healthy"}})
-    with pytest.raises(NotReadyError, match="ended with exit code"):
+    with pytest.raises(NotReadyError, match="a ended with exit code 3 and was restarted once"):
         host.wait()
     assert host.now == 0
 
