@@ -134,10 +134,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     (folder / ".venv").symlink_to(PROJECT / ".venv")
     port, admin_port = free_ports(2)
     shell = Shell(folder, port)
-    template = (folder / "environments" / "staging.yaml").read_text()
-    (folder / "environments" / f"{shell.staging}.yaml").write_text(
-        f"{template}  loadbalancer:settle: 0\n"
-    )
+    template = (folder / "Pulumi.staging.yaml").read_text()
+    (folder / f"Pulumi.{shell.staging}.yaml").write_text(f"{template}  loadbalancer:settle: 0\n")
     shell.environment = {
         **{key: value for key, value in os.environ.items() if "PULUMI" not in key},
         # In place of `pulumi stack select`, which `./lb up --stack` would change, and of "yes".
@@ -195,7 +193,8 @@ def after_down(shell: Shell, printed: str) -> None:
 def after_recreate(shell: Shell, printed: str) -> None:
     shell.expect_the_configured_shares()
     untracked = set(shell.run("git status --short").splitlines())
-    made = ("apps/app1-next/", f"environments/{shell.staging}.yaml")
+    stacks = (f"Pulumi.{name}.yaml" for name in (shell.stack, shell.staging))
+    made = ("apps/app1-next/", *stacks)
     assert untracked == {f"?? {path}" for path in made}
 
 
