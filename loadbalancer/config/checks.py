@@ -2,17 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from loadbalancer.config import units
+from loadbalancer.config import host_ports, units
 from loadbalancer.config.fix_commands import FixCommands
-from loadbalancer.config.model import ADMIN_BIND, DEFAULT_STEPS, PLANS, RolloutSettings, Settings
+from loadbalancer.config.model import DEFAULT_STEPS, PLANS, RolloutSettings, Settings
 from loadbalancer.config.problems import Problem
-from loadbalancer.config.reference import example, set_to
+from loadbalancer.config.reference import example
 
 LONG_CYCLE = 1000
 """Requests of one cycle above which the user is told how many requests make shares exact."""
 
 _FIRST_DIRECT_PORT = 5001
-_LAST_PORT = 65535
 
 
 def conflicts(
@@ -42,14 +41,13 @@ def conflicts(
 
 def _duplicate_ports(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
     used: dict[int, str] = {}
-    ports = host_ports(settings)
-    for path, number in ports.items():
+    for path, number in host_ports.every(settings).items():
         if number in used:
-            first = number + 1 if "." not in path else _FIRST_DIRECT_PORT
-            candidates = (*range(first, _LAST_PORT + 1), *range(1024, first))
-            free = next(one for one in candidates if one not in ports.values())
+            other = host_ports.another_port(
+                settings, number if "." not in path else _FIRST_DIRECT_PORT - 1
+            )
             reason = f"is already used by {used[number]}"
-            yield Problem(path, number, reason, f"Use another: {fix.set(path, free)}")
+            yield Problem(path, number, reason, f"Use another: {fix.set(path, other)}")
         used.setdefault(number, path)
 
 
@@ -68,37 +66,6 @@ def _no_share(
         if not weights:
             reason = f"names no app (apps: {', '.join(apps)})"
         yield Problem("weights", dict(weights), reason, f"Set one above 0: {fix.set(path, value)}")
-
-
-def host_ports(settings: Settings) -> dict[str, int]:
-    """Return the configured ports of the host by their keys, without those that are 0."""
-    ports = {"port": settings.port, "adminPort": settings.admin_port}
-    direct = {f"apps.{app}.directPort": one.direct_port for app, one in settings.apps.items()}
-    ports |= {path: port for path, port in sorted(direct.items()) if port is not None}
-    return {path: port for path, port in ports.items() if port}
-
-
-def host_addresses(settings: Settings) -> dict[int, str]:
-    """Return the address of the host on which each configured port is published."""
-    return {
-        port: str(ADMIN_BIND if path == "adminPort" else settings.bind)
-        for path, port in host_ports(settings).items()
-    }
-
-
-def ports_in_use(settings: Settings, in_use: Mapping[int, str]) -> Iterator[Problem]:
-    """Find the configured ports that are not free.
-
-    Args:
-        settings: the checked configuration.
-        in_use: what uses each port of the host that something else than this stack uses, such as
-            `container web` or `another program`.
-    """
-    for path, port in host_ports(settings).items():
-        if port in in_use:
-            other = port + 1 if port < _LAST_PORT else port - 1
-            reason = f"is in use on this host by {in_use[port]}"
-            yield Problem(path, port, reason, f"Free it, or use another: {set_to(path, other)}")
 
 
 def step_count(settings: RolloutSettings) -> int:
@@ -155,6 +122,6 @@ def advice(
         if port is not None:
             yield (
                 f"{app} has {f'port {port}' if port else 'a port'} of the host, which its old and "
-                f"its new container cannot share: a new version of {app} replaces the old one "
-                "before it serves"
+                f"its new container cannot share: a new version of {app} starts once beside the "
+                "old one, which then stops before the new one takes its place"
             )

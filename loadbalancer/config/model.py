@@ -204,7 +204,8 @@ class Settings(Model):
     )
     bind: Address = Field(
         default=IPv4Address("127.0.0.1"),
-        description="Address of the host on which ports are published; `0.0.0.0` for all.",
+        description="Address of the host on which ports are published; `0.0.0.0` for all of IPv4, "
+        "`::` for all of IPv6 and IPv4.",
         examples=["127.0.0.1"],
     )
     admin_port: Port = Field(

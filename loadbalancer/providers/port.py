@@ -1,6 +1,7 @@
 """Port: the dynamic resource that finds a free port of the host once, and keeps it."""
 
 import random
+from ipaddress import ip_address
 from typing import Any
 
 import pulumi
@@ -28,11 +29,17 @@ class PortProvider(ResourceProvider):
 
 def _free(bind: str) -> int:
     from loadbalancer import engine  # noqa: PLC0415
+    from loadbalancer.config import host_ports  # noqa: PLC0415
     from loadbalancer.engine.ports import in_use  # noqa: PLC0415
 
-    client = engine.connect()
+    client, addresses = engine.connect(), host_ports.addresses(ip_address(bind))
+
+    def is_free(port: int) -> bool:
+        wanted = [host_ports.HostPort(ip, port) for ip in addresses]
+        return not in_use(client, wanted, lambda one: one.name)
+
     candidates = random.sample(RANGE, len(RANGE))
-    return next(port for port in candidates if not in_use(client, {port: bind}, own={}))
+    return next(port for port in candidates if is_free(port))
 
 
 class Port(Resource, module="loadbalancer", name="Port"):

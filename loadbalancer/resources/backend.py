@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_docker as docker
 
 from loadbalancer.config.apps import AppFolder
 from loadbalancer.names import APP
+from loadbalancer.providers.handover import Handover
 from loadbalancer.resources import container, image
 from loadbalancer.resources.network import StackNetwork
 
@@ -30,10 +30,14 @@ class BackendArgs:
 
 
 class Backend(pulumi.ComponentResource):
-    """The containers of one app, by name, and the servers by which nginx finds them."""
+    """The containers of one app, by name, and the servers by which nginx finds them.
+
+    `handover` starts the container of an app that has a port of the host.
+    """
 
     containers: pulumi.Output[list[str]]
     servers: pulumi.Output[list[str]]
+    handover: Handover | None
 
     def __init__(
         self, name: str, args: BackendArgs, opts: pulumi.ResourceOptions | None = None
@@ -46,8 +50,7 @@ class Backend(pulumi.ComponentResource):
         built = image.build(
             name,
             repository=pulumi.Output.concat(network.name, "/apps/", args.app.name),
-            context=args.app.context,
-            content=args.app.content,
+            source=args.app.source,
             parameters={"PYTHON_IMAGE": settings.base_images.python, "APP": args.app.name},
             labels=labels,
             opts=child,
@@ -55,12 +58,9 @@ class Backend(pulumi.ComponentResource):
         # Two containers cannot share a port of the host. So an app that has one runs alone: its
         # one container keeps its name in the network, and the next app is not changed before the
         # new container is healthy.
-        alone = args.direct_port is not None
-        published = [
-            docker.ContainerPortArgs(internal=args.port, external=port, ip=str(settings.bind))
-            for port in (args.direct_port,)
-            if port is not None
-        ]
+        port = args.direct_port
+        alone = port is not None
+        published = [] if port is None else container.published(args.port, port, settings.bind)
         servers = [
             container.run(
                 f"{network.prefix}-{args.app.name}-{number}",
@@ -73,8 +73,6 @@ class Backend(pulumi.ComponentResource):
                 published=published,
                 aliases=[args.app.name] if alone else None,
                 opts=child,
-                wait=alone,
-                wait_timeout=60 if alone else None,
                 user=USER,
                 envs=[
                     f"APP={args.app.name}",
@@ -92,6 +90,9 @@ class Backend(pulumi.ComponentResource):
         ]
         self.containers = pulumi.Output.all(*(server.name for server in servers))
         self.servers = pulumi.Output.from_input([args.app.name]) if alone else self.containers
+        self.handover = (
+            Handover(name, servers[0].id, grace=settings.drain + 5, opts=child) if alone else None
+        )
         self.register_outputs({"containers": self.containers, "servers": self.servers})
 
 

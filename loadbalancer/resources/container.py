@@ -1,11 +1,13 @@
 """The options that every container of a stack has: few rights, a healthcheck, labels."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pulumi
 import pulumi_docker as docker
 
+from loadbalancer.config import host_ports
 from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 
 
@@ -24,7 +26,8 @@ def run(
 ) -> docker.Container:
     """Declare a container; the route waits until it is healthy before it sends requests there.
 
-    It is replaced new before old, unless it has a port of the host, which two cannot share.
+    It is replaced new before old. One with ports of the host, which two cannot share, is created
+    without being started; a Handover starts it.
 
     Args:
         name: the resource's name; the container's own gets a suffix that is never used again.
@@ -51,7 +54,9 @@ def run(
         security_opts=["no-new-privileges"],
         log_driver="local",
         restart="unless-stopped",
-        must_run=True,
+        start=not published,
+        # Of one that a Handover starts, Pulumi would ask for a change: it does not run at first.
+        must_run=not published,
         healthcheck=docker.ContainerHealthcheckArgs(
             tests=healthcheck_command(probe),
             interval="1s",
@@ -65,7 +70,8 @@ def run(
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
-                delete_before_replace=bool(published),
+                # The provider's default for ports, and with it an old one that is gone too early.
+                delete_before_replace=False,
                 # A changed healthcheck and a container that could not be started look unchanged
                 # to the provider.
                 replace_on_changes=["healthcheck", "#initerror"],
@@ -73,3 +79,13 @@ def run(
         ),
         **options,
     )
+
+
+def published(
+    internal: int, external: pulumi.Input[int], bind: IPv4Address | IPv6Address
+) -> list[docker.ContainerPortArgs]:
+    """Publish a port of a container on an address of the host, `::` on both families."""
+    return [
+        docker.ContainerPortArgs(internal=internal, external=external, ip=ip)
+        for ip in host_ports.addresses(bind)
+    ]

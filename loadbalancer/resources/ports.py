@@ -6,18 +6,25 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pulumi
 
+from loadbalancer import engine, names
 from loadbalancer.config.model import ADMIN_BIND
+from loadbalancer.engine import container
+from loadbalancer.engine.container import Container
 from loadbalancer.providers.port import Port
 from loadbalancer.resources.stack import Stack
 
 
 @dataclass(frozen=True)
 class HostPorts:
-    """The ports of the host: the public one, the admin port, and those of single apps."""
+    """The ports of the host: the public one, the admin port, and those of single apps.
+
+    `running` is the container of nginx that publishes ports now, if any.
+    """
 
     public: pulumi.Input[int]
     admin: pulumi.Input[int]
     direct: Mapping[str, pulumi.Input[int]]
+    running: Container | None = None
 
 
 def declare(stack: Stack) -> HostPorts:
@@ -32,7 +39,13 @@ def declare(stack: Stack) -> HostPorts:
             for app, number in direct.items()
             if number is not None
         },
+        running=_running_nginx(stack),
     )
+
+
+def _running_nginx(stack: Stack) -> Container | None:
+    own = (one for one in container.find(engine.connect()) if stack.identity.owns(one.labels))
+    return next((one for one in own if one.ports and names.APP not in one.labels), None)
 
 
 def _port(key: str, configured: int, bind: IPv4Address | IPv6Address) -> pulumi.Input[int]:

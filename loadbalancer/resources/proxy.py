@@ -1,19 +1,24 @@
 """Proxy: nginx's image, the volumes that hold its files and its route, and its container."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 
+from loadbalancer.config import port_checks
+from loadbalancer.config.host_ports import ADMIN_PORT, LISTENING_PORT
 from loadbalancer.config.model import ADMIN_BIND
+from loadbalancer.engine import ports
+from loadbalancer.engine.container import Container
 from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
-from loadbalancer.providers.nginx_files import IMAGE
+from loadbalancer.providers import nginx_files
+from loadbalancer.providers.handover import Handover
 from loadbalancer.resources import container, image
 from loadbalancer.resources.network import StackNetwork
 from loadbalancer.resources.ports import HostPorts
 
-LISTENING_PORT, ADMIN_PORT = 8080, 9113
 PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8081/healthz")
 
 
@@ -41,8 +46,7 @@ class Proxy(pulumi.ComponentResource):
         built = image.build(
             name,
             repository=pulumi.Output.concat(network.name, "/", name),
-            context=args.folder,
-            content=[args.folder / part for part in IMAGE],
+            source=nginx_files.image(args.folder),
             parameters={"NGINX_IMAGE": settings.base_images.nginx},
             labels=network.labels,
             opts=child,
@@ -61,12 +65,8 @@ class Proxy(pulumi.ComponentResource):
             probe=PROBE,
             grace=settings.drain,
             published=[
-                docker.ContainerPortArgs(
-                    internal=LISTENING_PORT, external=args.ports.public, ip=str(settings.bind)
-                ),
-                docker.ContainerPortArgs(
-                    internal=ADMIN_PORT, external=args.ports.admin, ip=str(ADMIN_BIND)
-                ),
+                *container.published(LISTENING_PORT, args.ports.public, settings.bind),
+                *container.published(ADMIN_PORT, args.ports.admin, ADMIN_BIND),
             ],
             opts=child,
             # As `docker images` shows it, for the metrics.
@@ -76,6 +76,27 @@ class Proxy(pulumi.ComponentResource):
                 for path, volume in volumes.items()
             ],
         )
-        self.container = running.id
+        grace = min(settings.drain, port_checks.LONGEST_GAP)
+        serving = Handover(name, running.id, grace=grace, opts=child)
+        if args.ports.running:
+            built.apply(partial(_announce, self, args, args.ports.running), run_with_unknowns=True)
+        self.container = serving.container
         self.server = running.name
         self.register_outputs({"container": self.container, "server": self.server})
+
+
+def _announce(proxy: Proxy, args: ProxyArgs, running: Container, image: object) -> None:
+    """Say that nginx's container is replaced, and what to expect, if its image or a port changes.
+
+    Args:
+        proxy: the proxy that the message is about.
+        args: what the proxy is made of.
+        running: nginx's container as it is.
+        image: ID of the new image; unknown in a preview that builds it.
+    """
+    settings, published = args.network.settings, ports.by_key([running])
+    reasons = sorted(set(port_checks.changed_ports(settings, published)))
+    if image != running.image:
+        reasons.insert(0, "its image")
+    if reasons:
+        pulumi.log.info(port_checks.replacement_advice(settings, published, reasons), proxy)

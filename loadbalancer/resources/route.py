@@ -33,11 +33,12 @@ def declare(
         addresses = {app: [(host, ports[app]) for host in hosts] for app, hosts in servers.items()}
         return upstream.split(stack.settings.weights, addresses)
 
+    started = [one.handover for one in backends.values() if one.handover is not None]
     servers = pulumi.Output.all(**{app: backend.servers for app, backend in backends.items()})
     return Route(
         "route",
         container=proxy.container,
         config=servers.apply(render),
         settle=stack.settings.settle,
-        opts=pulumi.ResourceOptions(depends_on=[files]),
+        opts=pulumi.ResourceOptions(depends_on=[files, *started]),
     )

@@ -2,7 +2,7 @@
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,13 +10,16 @@ import pytest
 from pulumi.runtime import mocks, set_mocks
 
 from loadbalancer import names
-from loadbalancer.engine import ports
+from loadbalancer.config.host_ports import HostPort
+from loadbalancer.engine import container, ports
+from loadbalancer.engine.container import Container, Port
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
 Declare = Callable[..., Resources]
 
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
+HANDOVER = "pulumi-python:dynamic/loadbalancer:Handover"
 ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
 PORTS = names.listening_ports(["app1", "app2"])
 
@@ -40,13 +43,20 @@ class Recorder(mocks.Mocks):
 def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
     """Run __main__.py for a configuration; returns what it declared, by type."""
 
-    def run(*, in_use: Mapping[int, str] | None = None, **config: object) -> Resources:
+    def run(
+        *,
+        in_use: Mapping[HostPort, str] | None = None,
+        running: Sequence[Container] = (),
+        **config: object,
+    ) -> Resources:
         values = {
             f"loadbalancer:{key}": value if isinstance(value, str) else json.dumps(value)
             for key, value in config.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
         monkeypatch.setattr(ports, "in_use", lambda *_: in_use or {})
+        monkeypatch.setattr(ports, "is_local", lambda _: True)
+        monkeypatch.setattr(container, "find", lambda *_: list(running))
         recorder = Recorder()
         set_mocks(recorder, project="loadbalancer", stack="test")
 
@@ -142,13 +152,63 @@ def test_direct_ports(declare: Declare) -> None:
     assert not found["app2-1"].get("ports")
 
 
+def test_all_of_ipv6_means_ipv4_as_well(declare: Declare) -> None:
+    found = containers(declare(bind="::"))
+    assert [(one["external"], one["ip"]) for one in found["nginx"]["ports"]] == [
+        (8080, "0.0.0.0"),  # noqa: S104
+        (8080, "::"),
+        (9113, "127.0.0.1"),
+    ]
+
+
+def test_a_container_with_ports_of_the_host_is_started_by_a_handover(declare: Declare) -> None:
+    resources = declare(apps={"app1": {"directPort": 5001}}, drain=3)
+    for name, one in containers(resources).items():
+        publishes = name in {"app1-1", "nginx"}
+        assert (one["start"], one["mustRun"]) == (not publishes, not publishes)
+    handovers = {one.name: one.inputs for one in resources[HANDOVER]}
+    assert {name: (one["container"], one["grace"]) for name, one in handovers.items()} == {
+        "app1": ("loadbalancer-test-app1-1-id", 8),
+        "nginx": ("loadbalancer-test-nginx-id", 3),
+    }
+
+
+def test_requests_in_flight_do_not_hold_the_port_of_nginx_for_long(declare: Declare) -> None:
+    (handover,) = declare(drain=600)[HANDOVER]
+    assert handover.inputs["grace"] == 5
+
+
+def nginx_as_it_runs(port: int, image: str = "sha256:nginx") -> Container:
+    published = {Port("127.0.0.1", port, 8080), Port("127.0.0.1", 9113, 9113)}
+    own = names.labels("loadbalancer", "test")
+    return Container("id", "nginx", "running", None, image, own, ports=frozenset(published))
+
+
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        (nginx_as_it_runs(8080), []),
+        (nginx_as_it_runs(8080, "sha256:old"), ["since its image changes"]),
+        (nginx_as_it_runs(8081), ["since port changes"]),
+    ],
+)
+def test_the_preview_says_that_nginx_is_replaced(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, running: Container, said: list[str]
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda text, *_: logged.append(text))
+    declare(running=[running])
+    found = [text for text in logged if text.startswith("nginx's container is replaced")]
+    assert len(found) == len(said)
+    assert all(reason in text for reason, text in zip(said, found, strict=True))
+
+
 @pytest.mark.parametrize("name", ["app1-1", "app2-1", "nginx"])
 def test_every_container_has_few_rights(declare: Declare, name: str) -> None:
     found = containers(declare())[name]
     assert found["readOnly"] is True
     assert found["capabilities"] == {"drops": ["ALL"]}
     assert found["securityOpts"] == ["no-new-privileges"]
-    assert found["mustRun"] is True
     assert "privileged" not in found
 
 
@@ -215,7 +275,7 @@ def test_ports_of_the_host_are_checked_before_anything_is_declared(
     errors: list[str] = []
     monkeypatch.setattr(pulumi.log, "error", errors.append)
     with pytest.raises(SystemExit, match="32"):
-        declare(in_use={8080: "container web"})
+        declare(in_use={HostPort("127.0.0.1", 8080): "container web"})
     assert "port: 8080 is in use on this host by container web" in errors[0]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pulumi.dynamic import ResourceProvider
 
+from loadbalancer.providers.handover import HandoverProvider
 from loadbalancer.providers.image_lifetime import ImageLifetimeProvider
 from loadbalancer.providers.nginx_files import NginxFilesProvider
 from loadbalancer.providers.port import PortProvider
@@ -26,6 +27,7 @@ PATHS = {
     "NginxFiles": ("loadbalancer.providers.nginx_files", NginxFilesProvider),
     "ImageLifetime": ("loadbalancer.providers.image_lifetime", ImageLifetimeProvider),
     "Port": ("loadbalancer.providers.port", PortProvider),
+    "Handover": ("loadbalancer.providers.handover", HandoverProvider),
 }
 
 
