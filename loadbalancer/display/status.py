@@ -15,7 +15,7 @@ _UNLIMITED = 10_000
 
 
 def show(status: Status, console: Console | None = None, *, all: bool = False) -> None:
-    """Print the resources that differ, then one line with the result and the fix command.
+    """Print the resources that differ, then a line with the result and the fix command.
 
     On a terminal long words are folded; elsewhere every row is one plain line, however long.
 
@@ -35,6 +35,9 @@ def show(status: Status, console: Console | None = None, *, all: bool = False) -
             console.width = console.measure(table, options=unlimited).maximum
         console.print(table)
         console.print()
+    if status.updating:
+        text = f"{status.stack}: locked by an update that may be running: {status.updating}"
+        console.print(text, markup=False, soft_wrap=True)
     console.print(_summary(status), markup=False, soft_wrap=True)
 
 
@@ -44,6 +47,7 @@ def as_object(status: Status) -> dict[str, Any]:
         "stack": status.stack,
         "url": status.url or None,
         "drift": bool(status.drift),
+        "updating": status.updating or None,
         "resources": [
             {
                 "name": row.name,
@@ -75,7 +79,7 @@ def _summary(status: Status) -> str:
     if not differ:
         where = f", serving at {status.url}" if status.url else ""
         return f"{status.stack}: no drift in {every} resources{where}"
-    return (
-        f"{status.stack}: drift in {differ} of {every} resources. "
-        f"Repair it: ./lb repair --stack {status.stack}"
-    )
+    fix = f"Repair it: ./lb repair --stack {status.stack}"
+    if status.updating:
+        fix = f"Look again when the update has ended: ./lb status --stack {status.stack}"
+    return f"{status.stack}: drift in {differ} of {every} resources. {fix}"

@@ -3,32 +3,37 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from loadbalancer.drift import orphans
+from loadbalancer.drift import orphans, probe
 from loadbalancer.drift.orphans import Orphan
+from loadbalancer.drift.probe import Answer, Published
 from loadbalancer.engine import Client, ImageNotFound, NotFound, container
 from loadbalancer.engine.container import Container
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.state.deployment import Desired
+from loadbalancer.state.identity import Identity
+from loadbalancer.state.project import Project
 
 
 @dataclass(frozen=True)
 class Actual:
-    """A stack as the engine has it: containers by ID, image IDs by name, and so on.
+    """A stack as the engine has it: containers by ID, IDs of images and networks by name.
 
-    `route` and `files` are what nginx serves by, None without nginx's container.
+    `route` and `files` are what nginx serves by, None without nginx's container. `answers` are
+    what clients get at the addresses of containers that run.
     """
 
     containers: Mapping[str, Container] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
-    networks: frozenset[str] = frozenset()
+    networks: Mapping[str, str] = field(default_factory=dict)
     volumes: frozenset[str] = frozenset()
     route: str | None = None
     files: Mapping[str, str] | None = None
     orphans: tuple[Orphan, ...] = ()
+    answers: Mapping[Published, Answer] = field(default_factory=dict)
 
 
-def read(client: Client, project: str, stack: str, desired: Desired) -> Actual:
+def read(client: Client, project: Project, stack: str, desired: Desired) -> Actual:
     """Look at everything that the state describes, and for orphans.
 
     Args:
@@ -37,16 +42,25 @@ def read(client: Client, project: str, stack: str, desired: Desired) -> Actual:
         stack: the stack's name.
         desired: what the stack's state describes.
     """
-    containers = (container.inspect(client, one.id) for one in desired.containers)
+    inspected = (container.inspect(client, one.id) for one in desired.containers)
+    containers = {one.id: one for one in inspected if one}
+    running = [
+        one
+        for one in desired.containers
+        if one.id in containers and containers[one.id].status == "running"
+    ]
     route, files = _served(client, desired)
     return Actual(
-        containers={one.id: one for one in containers if one},
+        containers=containers,
         images=images(client, (one.name for one in desired.images)),
-        networks=frozenset(one["Name"] for one in client.api.networks()),
+        networks={one["Name"]: one["Id"] for one in client.api.networks()},
         volumes=frozenset(one["Name"] for one in client.api.volumes()["Volumes"] or ()),
         route=route,
         files=files,
-        orphans=tuple(orphans.find(client, project, stack, desired.known)),
+        orphans=tuple(
+            orphans.find(client, Identity(project, stack, desired.recorded), desired.known)
+        ),
+        answers=probe.ask_all(probe.addresses(running, probe.engine_host(client))),
     )
 
 

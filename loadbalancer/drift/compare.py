@@ -1,10 +1,12 @@
 """The comparison of a stack's desired with its actual resources."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from loadbalancer.drift import restore
 from loadbalancer.drift.actual import Actual
+from loadbalancer.drift.probe import Answer, Published
 from loadbalancer.engine.container import Container
 from loadbalancer.nginx import shares, upstream
 from loadbalancer.state.deployment import (
@@ -44,11 +46,16 @@ def compare(desired: Desired, actual: Actual) -> list[Row]:
     rows: list[Row] = []
     for container in sorted(desired.containers, key=lambda one: one.name):
         rows += _container(container, actual.containers.get(container.id))
+    rows += (_answer(*one) for one in sorted(actual.answers.items(), key=lambda one: one[0]))
     rows += _route(desired.route, actual.route) if desired.route else []
     rows += _files(desired.files, actual.files) if desired.files else []
     for image in desired.images:
         rows.append(_image(image, actual.images.get(image.name)))
-    rows += (_presence("network", name, actual.networks) for name in sorted(desired.networks))
+    for name, id_ in sorted(desired.networks.items()):
+        row = _presence("network", name, actual.networks)
+        if actual.networks.get(name, id_) != id_:
+            row = replace(row, difference="another network of this name")
+        rows.append(row)
     rows += (_presence("volume", name, actual.volumes) for name in sorted(desired.volumes))
     for title in desired.undeleted:
         rows.append(Row(title, "deleted", "exists", "replaced, but not deleted yet"))
@@ -73,8 +80,8 @@ def _container(desired: DesiredContainer, actual: Container | None) -> Iterator[
             differences.append(_HEALTH.get(str(actual.health), str(actual.health)))
         if actual.image != desired.image:
             differences.append("runs another image")
-        for network in sorted(desired.networks.keys() - actual.networks):
-            differences.append(f"not connected to network {network}")
+        differences += restore.differences(desired, actual)
+        differences += _volumes(desired, actual)
         yield Row(title, state, _state(actual), ", ".join(differences))
     for port in sorted(desired.ports):
         title = f"port {port.external}"
@@ -84,13 +91,26 @@ def _container(desired: DesiredContainer, actual: Container | None) -> Iterator[
             yield Row(title, str(port), NOTHING, f"not published by {desired.name}")
 
 
+def _volumes(desired: DesiredContainer, actual: Container) -> Iterator[str]:
+    mounted = actual.details.volumes if actual.details else desired.volumes
+    for path, volume in sorted(desired.volumes.items()):
+        if mounted.get(path) != volume:
+            yield f"volume {volume} not mounted at {path}"
+
+
+def _answer(published: Published, answer: Answer) -> Row:
+    actual = f"answers {answer.status}" if answer.status else answer.problem
+    return Row(f"address {published.url}", "answers", actual, answer.problem)
+
+
 def _state(container: Container) -> str:
     words = [container.status]
     if container.health and container.status == "running":
         words.append(container.health)
     words.append(f"image {_short(container.image)}")
-    if container.restarts:
-        times = "once" if container.restarts == 1 else f"{container.restarts} times"
+    if container.details and container.details.restarts:
+        restarts = container.details.restarts
+        times = "once" if restarts == 1 else f"{restarts} times"
         words.append(f"restarted {times}")
     return ", ".join(words)
 
@@ -189,7 +209,7 @@ def _image(desired: DesiredImage, actual: str | None) -> Row:
     return Row(f"image {desired.name}", _short(desired.id), found, difference)
 
 
-def _presence(kind: str, name: str, existing: frozenset[str]) -> Row:
+def _presence(kind: str, name: str, existing: Collection[str]) -> Row:
     if name in existing:
         return Row(f"{kind} {name}", "exists", "exists")
     return Row(f"{kind} {name}", "exists", NOTHING, _MISSING)

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from loadbalancer import engine
 from loadbalancer.drift import actual, compare
 from loadbalancer.drift.compare import Row
-from loadbalancer.state import deployment
+from loadbalancer.state import deployment, lock
 from loadbalancer.state.project import Project
 
 
 @dataclass(frozen=True)
 class Status:
-    """A stack, its address, and everything that is desired or actual."""
+    """A stack, its address, and everything that is desired or actual.
+
+    `updating` describes the process that may be updating the stack now; empty where none is.
+    """
 
     stack: str
     url: str
     rows: tuple[Row, ...]
+    updating: str = ""
 
     @property
     def drift(self) -> tuple[Row, ...]:
@@ -30,6 +34,9 @@ def look(project: Project, stack: str) -> Status:
         StackNotFoundError: when the backend has no such stack.
         EngineError: when no engine answers.
     """
+    locked = lock.holders(project, stack)
     desired = deployment.read(project, stack)
-    found = actual.read(engine.connect(), project.name, stack, desired)
-    return Status(stack, desired.url, tuple(compare.compare(desired, found)))
+    found = actual.read(engine.connect(), project, stack, desired)
+    stale = [Row("lock", "released", str(one), "stale lock") for one in locked if not one.lives()]
+    updating = ", ".join(str(one) for one in locked if one.lives())
+    return Status(stack, desired.url, (*stale, *compare.compare(desired, found)), updating)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from loadbalancer.engine.client import Client
 
 _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
+CPU_PERIOD = 100_000
+"""Microseconds in which a container may use its quota of processor time (Docker's default)."""
 _STOPPED = frozenset({"created", "exited", "dead", "removing"})
 
 
@@ -29,10 +31,35 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What `docker update` changes: memory in bytes and processors, 0 for all, and the restarts."""
+
+    memory: int = 0
+    memory_swap: int = 0
+    cpus: float = 0.0
+    restart: str = "no"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What only an inspection of a container tells.
+
+    `aliases` are the other names that it has in each network, `volumes` are the names of its
+    volumes by their paths in it.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
 class Container:
     """A container. `status` and `health` are Docker's words; `health` is None without a check.
 
-    `image` is an ID, `networks` are the names of those that it is connected to.
+    `image` is an ID, `networks` are the names of those that it is connected to. `details` is None
+    in a list.
     """
 
     id: str
@@ -43,7 +70,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     networks: frozenset[str] = frozenset()
     ports: frozenset[Port] = frozenset()
-    restarts: int = 0
+    details: Details | None = None
 
     @property
     def works(self) -> bool:
@@ -56,15 +83,17 @@ class Container:
         return self.status in _STOPPED
 
 
-def find(client: "Client", labels: Mapping[str, str] | None = None) -> list[Container]:
-    """List containers, running or not, with these labels, in one call.
-
-    Docker's list says nothing of restarts: `restarts` is 0.
+def find(
+    client: "Client", labels: Mapping[str, str] | None = None, *, with_label: str | None = None
+) -> list[Container]:
+    """List containers, running or not, with these labels or any value of one, in one call.
 
     Raises:
         EngineError: when no engine answers.
     """
-    filters = {"label": [f"{key}={value}" for key, value in labels.items()]} if labels else None
+    wanted = [f"{key}={value}" for key, value in (labels or {}).items()]
+    wanted += [with_label] if with_label else []
+    filters = {"label": wanted} if wanted else None
     try:
         summaries = client.api.containers(all=True, filters=filters)
     except engine.EngineError:
@@ -89,7 +118,31 @@ def inspect(client: "Client", id_: str) -> Container | None:
         image=attributes["Image"],
         labels=attributes["Config"].get("Labels") or {},
         networks=frozenset(network["Networks"]),
-        ports=frozenset(_ports(network["Ports"] or {})),
+        ports=frozenset(published(network["Ports"] or {})),
+        details=_details(attributes),
+    )
+
+
+def _details(attributes: Mapping[str, Any]) -> Details:
+    host, networks = attributes["HostConfig"], attributes["NetworkSettings"]["Networks"]
+    # Docker has two ways to write the same limit, of which one is 0.
+    cpus = host.get("NanoCpus", 0) / 1e9
+    if quota := host.get("CpuQuota"):
+        cpus = quota / (host.get("CpuPeriod") or CPU_PERIOD)
+    return Details(
+        limits=Limits(
+            memory=host.get("Memory") or 0,
+            # -1 is no limit, as where the kernel does not count swap.
+            memory_swap=max(host.get("MemorySwap") or 0, 0),
+            cpus=cpus,
+            restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        ),
+        aliases={name: frozenset(one.get("Aliases") or ()) for name, one in networks.items()},
+        volumes={
+            one["Destination"]: one["Name"]
+            for one in attributes.get("Mounts") or ()
+            if one["Type"] == "volume"
+        },
         restarts=attributes["RestartCount"],
     )
 
@@ -114,8 +167,9 @@ def _of_summary(summary: Mapping[str, Any]) -> Container:
     )
 
 
-def _ports(published: Mapping[str, list[dict[str, Any]] | None]) -> Iterable[Port]:
-    for key, bindings in published.items():
+def published(ports: Mapping[str, list[dict[str, Any]] | None]) -> Iterable[Port]:
+    """Read published ports in the form in which Docker inspects and creates containers."""
+    for key, bindings in ports.items():
         internal, _, protocol = key.partition("/")
         for one in bindings or []:
             yield Port(one["HostIp"], int(one["HostPort"]), int(internal), protocol)

@@ -1,6 +1,7 @@
 """Containers in the engine's responses: the list and the inspection give the same facts."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import pytest
 from requests import ConnectionError as NoConnectionError
 
 from loadbalancer.engine import Client, EngineError, NotFound, container
-from loadbalancer.engine.container import Container, Port
+from loadbalancer.engine.container import Container, Details, Limits, Port
 
 SUMMARY = {
     "Id": "id-1",
@@ -30,8 +31,20 @@ INSPECTION = {
     "Config": {"Labels": {"app": "app1"}},
     "State": {"Status": "running", "Health": {"Status": "healthy"}},
     "RestartCount": 2,
+    "HostConfig": {
+        "Memory": 268435456,
+        "MemorySwap": 268435456,
+        "CpuPeriod": 100_000,
+        "CpuQuota": 150_000,
+        "NanoCpus": 0,
+        "RestartPolicy": {"Name": "unless-stopped"},
+    },
+    "Mounts": [
+        {"Type": "volume", "Name": "lb-route", "Destination": "/etc/nginx/route"},
+        {"Type": "bind", "Source": "/x", "Destination": "/x"},
+    ],
     "NetworkSettings": {
-        "Networks": {"lb-net": {}},
+        "Networks": {"lb-net": {"Aliases": ["web", "0123456789ab"]}},
         "Ports": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}], "9113/tcp": None},
     },
 }
@@ -85,8 +98,32 @@ def inspected(**changes: object) -> Container:
 
 def test_a_list_and_an_inspection_agree() -> None:
     assert listed() == WEB
-    assert inspected(RestartCount=0) == WEB
-    assert inspected().restarts == 2
+    assert replace(inspected(), details=None) == WEB
+
+
+def test_an_inspection_tells_more_than_a_list() -> None:
+    assert listed().details is None
+    assert inspected().details == Details(
+        limits=Limits(memory=268435456, memory_swap=268435456, cpus=1.5, restart="unless-stopped"),
+        aliases={"lb-net": frozenset({"web", "0123456789ab"})},
+        volumes={"/etc/nginx/route": "lb-route"},
+        restarts=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "limits"),
+    [
+        ({}, Limits()),
+        ({"Memory": 1, "MemorySwap": -1, "NanoCpus": 500_000_000}, Limits(1, 0, 0.5)),
+        ({"CpuQuota": 50_000}, Limits(cpus=0.5)),
+        ({"RestartPolicy": {"Name": ""}}, Limits()),
+    ],
+)
+def test_limits_in_all_forms_of_docker(host: Mapping[str, Any], limits: Limits) -> None:
+    found = inspected(HostConfig=host).details
+    assert found
+    assert found.limits == limits
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,8 +16,9 @@ from loadbalancer.display.status import as_object, show
 from loadbalancer.drift.actual import Actual
 from loadbalancer.drift.compare import Row, compare
 from loadbalancer.drift.orphans import Orphan
+from loadbalancer.drift.probe import Answer, Published
 from loadbalancer.drift.status import Status
-from loadbalancer.engine.container import Container, Port
+from loadbalancer.engine.container import Container, Details, Limits, Port
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.upstream import Server
 from loadbalancer.state import deployment
@@ -42,7 +44,7 @@ DESIRED = Desired(
     url="http://127.0.0.1:8080",
     containers=(NGINX, APP),
     images=(DesiredImage("lb-net/apps/app1:12", "sha256:a1"),),
-    networks=frozenset({"lb-net"}),
+    networks={"lb-net": "n"},
     volumes=frozenset({"lb-route"}),
     route=DesiredRoute("id-nginx", TEXT),
     files=DesiredFiles("id-nginx", {"nginx.conf": "aa", "njs/record.js": "bb"}),
@@ -53,10 +55,12 @@ HEALTHY = Container(
 FOUND = Actual(
     containers={
         "id-app1": HEALTHY,
-        "id-nginx": replace(HEALTHY, image="sha256:b2", ports=frozenset({PORT})),
+        "id-nginx": replace(
+            HEALTHY, id="id-nginx", name="lb-nginx", image="sha256:b2", ports=frozenset({PORT})
+        ),
     },
     images={"lb-net/apps/app1:12": "sha256:a1"},
-    networks=frozenset({"bridge", "lb-net"}),
+    networks={"bridge": "b", "lb-net": "n"},
     volumes=frozenset({"lb-route"}),
     route=TEXT,
     files={"nginx.conf": "aa", "njs/record.js": "bb"},
@@ -103,7 +107,7 @@ def test_resources_as_desired_have_a_row_each_and_no_difference() -> None:
         (replace(HEALTHY, health="starting"), "not healthy yet"),
         (replace(HEALTHY, health="unhealthy"), "unhealthy"),
         (replace(HEALTHY, image="sha256:c3"), "runs another image"),
-        (replace(HEALTHY, networks=frozenset({"bridge"})), "not connected to network lb-net"),
+        (replace(HEALTHY, networks=frozenset()), "not connected to network lb-net"),
         (replace(HEALTHY, status="exited", image="x"), "stopped, runs another image"),
     ],
 )
@@ -111,12 +115,77 @@ def test_a_container_that_is_not_as_desired(container: Container | None, differe
     assert differences(with_app(container)) == {"container lb-app1": difference}
 
 
+LIMITS = Limits(256 * 1024**2, 256 * 1024**2, 1.0, "unless-stopped")
+ALONE = replace(
+    APP, networks={"lb-net": ("app1",)}, limits=LIMITS, volumes={"/etc/nginx/route": "lb-route"}
+)
+DETAILS = Details(
+    LIMITS, {"lb-net": frozenset({"app1", "0123456789ab"})}, {"/etc/nginx/route": "lb-route"}
+)
+AS_DESIRED = replace(HEALTHY, details=DETAILS)
+
+
+def with_limits(**limits: Any) -> Container:
+    return replace(AS_DESIRED, details=replace(DETAILS, limits=replace(LIMITS, **limits)))
+
+
+@pytest.mark.parametrize(
+    ("container", "difference"),
+    [
+        (AS_DESIRED, None),
+        (replace(AS_DESIRED, name="mine"), "renamed to mine"),
+        (replace(AS_DESIRED, networks=frozenset({"lb-net", "x"})), "also connected to network x"),
+        (
+            replace(AS_DESIRED, details=replace(DETAILS, aliases={"lb-net": frozenset({"a"})})),
+            "no alias app1 in network lb-net",
+        ),
+        (
+            replace(AS_DESIRED, details=replace(DETAILS, volumes={})),
+            "volume lb-route not mounted at /etc/nginx/route",
+        ),
+        (with_limits(memory=128 * 1024**2), "memory 128 MiB instead of 256 MiB"),
+        (with_limits(memory=0), "memory unlimited instead of 256 MiB"),
+        (with_limits(memory_swap=2**30), "memory and swap 1024 MiB instead of 256 MiB"),
+        (with_limits(memory_swap=0), None),  # where the kernel does not count swap
+        (with_limits(cpus=0.5), "cpus 0.5 instead of 1"),
+        (with_limits(cpus=0.0), "cpus unlimited instead of 1"),
+        (with_limits(restart="no"), "restart policy no instead of unless-stopped"),
+    ],
+)
+def test_what_can_be_changed_on_a_running_container(
+    container: Container, difference: str | None
+) -> None:
+    desired = replace(DESIRED, containers=(NGINX, ALONE))
+    found = differences(with_app(container), desired)
+    assert found == ({"container lb-app1": difference} if difference else {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "actual", "difference"),
+    [
+        (Answer(200), "answers 200", ""),
+        (Answer(404), "answers 404", ""),
+        (Answer(503, "answers 503"), "answers 503", "answers 503"),
+        (Answer(None, "refuses connections", dead=True),) + ("refuses connections",) * 2,
+    ],
+)
+def test_published_addresses_are_asked(answer: Answer, actual: str, difference: str) -> None:
+    published = Published("127.0.0.1", 8080, "id-nginx")
+    rows = compare(DESIRED, replace(FOUND, answers={published: answer}))
+    assert Row("address http://127.0.0.1:8080", "answers", actual, difference) in rows
+
+
+def test_another_network_of_the_same_name() -> None:
+    found = replace(FOUND, networks={"lb-net": "other"})
+    assert differences(found) == {"network lb-net": "another network of this name"}
+
+
 def test_a_container_without_a_health_check_only_has_to_run() -> None:
     assert differences(with_app(replace(HEALTHY, health=None))) == {}
 
 
 def test_restarts_are_shown_but_are_no_drift() -> None:
-    rows = compare(DESIRED, with_app(replace(HEALTHY, restarts=2)))
+    rows = compare(DESIRED, with_app(replace(HEALTHY, details=Details(restarts=2))))
     assert rows[0].actual == "running, healthy, image a1, restarted 2 times"
     assert rows[0].difference == ""
 
@@ -201,7 +270,7 @@ def test_a_route_without_active_servers_has_shares_of_0() -> None:
 
 
 def test_images_networks_and_volumes_that_are_gone() -> None:
-    found = replace(FOUND, images={}, networks=frozenset({"bridge"}), volumes=frozenset())
+    found = replace(FOUND, images={}, networks={"bridge": "b"}, volumes=frozenset())
     assert differences(found) == {
         "image lb-net/apps/app1:12": "not found",
         "network lb-net": "not found",
@@ -267,7 +336,7 @@ def test_the_state_as_pulumi_exports_it() -> None:
         url="http://here",
         containers=(container,),
         images=(DesiredImage("lb:1", "sha256:new"),),
-        networks=frozenset({"lb-net"}),
+        networks={"lb-net": "n"},
         volumes=frozenset({"lb-route-1"}),
         route=DesiredRoute("2", TEXT),
         undeleted=("container lb-app1-old",),
@@ -364,6 +433,14 @@ def test_control_characters_of_a_hand_edited_route_cannot_drive_the_terminal() -
     assert shown(Status("dev", "", (row,)), terminal=True)[1].endswith(r"additional line: \x1b[2J")
 
 
+def test_a_running_update_is_told_and_not_repaired() -> None:
+    status = Status("dev", "", (LONG,), updating="process 7 on here since 2026-01-01T00:00:00Z")
+    *_, lock, last = shown(status)
+    assert lock.startswith("dev: locked by an update that may be running: process 7 on here")
+    assert last.endswith("Look again when the update has ended: ./lb status --stack dev")
+    assert as_object(status)["updating"] == status.updating
+
+
 def test_the_last_line_of_a_stack_without_drift() -> None:
     assert shown(Status("dev", "http://here", (SAME,))) == [
         "dev: no drift in 1 resources, serving at http://here"
@@ -378,6 +455,7 @@ def test_the_status_as_json() -> None:
         "stack": "dev",
         "url": None,
         "drift": True,
+        "updating": None,
         "resources": [
             {
                 "name": "port 8080",
