@@ -137,7 +137,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     template = (folder / "Pulumi.staging.yaml").read_text()
     (folder / f"Pulumi.{shell.staging}.yaml").write_text(f"{template}  loadbalancer:settle: 0\n")
     shell.environment = {
-        **{key: value for key, value in os.environ.items() if "PULUMI" not in key},
+        **{
+            key: value
+            for key, value in os.environ.items()
+            if "PULUMI" not in key and key != "LOADBALANCER_CHECKOUT"
+        },
         # In place of `pulumi stack select`, which `./lb up --stack` would change, and of "yes".
         "PULUMI_STACK": shell.stack,
         "PULUMI_SKIP_CONFIRMATIONS": "true",
