@@ -34,8 +34,18 @@ def test_a_shell_gets_exactly_these_values(tmp_path: Path, folder: str) -> None:
     got = evaluated(environment.shell({"PATH": path}, paths), {"PATH": path})
     assert got["PATH"] == f"{tmp_path / folder / 'bin'}:{path}"
     assert got["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(paths.state / "passphrase")
-    assert got["PULUMI_BACKEND_URL"] == environment.backend_url(paths.state)
+    assert got["LOADBALANCER_CHECKOUT"] == str(paths.project)
     assert evaluated(environment.shell(got, Paths(paths.state, None, "")), got) == got
+
+
+def test_variables_are_unset_by_a_shell(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / ".state").mkdir(parents=True)
+        for file in ("Pulumi.yaml", "lb"):
+            (tmp_path / name / file).write_text("")
+    environ = {"PATH": "/bin", "PULUMI_BACKEND_URL": (tmp_path / "a/.state").as_uri()}
+    text = environment.shell(environ, Paths(tmp_path.resolve() / "b/.state", None, ""))
+    assert "PULUMI_BACKEND_URL" not in evaluated(text, environ)
 
 
 def test_every_line_is_an_export(tmp_path: Path) -> None:

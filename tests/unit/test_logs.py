@@ -4,7 +4,7 @@ import io
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +30,7 @@ from loadbalancer.logs.stream import LogsError
 from loadbalancer.state import deployment
 from loadbalancer.state.deployment import Desired
 from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import StackNotFoundError
 
 NGINX, APP1, APP2 = Source("nginx-1", None), Source("app1-1", "app1"), Source("app2-1", "app2")
 PORTS = {5001: "app1", 5002: "app2"}
@@ -504,7 +505,12 @@ def test_only_matching_lines_are_followed() -> None:
 
 NAMES = {names.PROJECT: "loadbalancer", names.STACK: "dev"}
 SUMMARIES = [
-    {"Id": "1", "Names": ["/loadbalancer-dev-nginx-a1"], "Labels": NAMES, "State": "running"},
+    {
+        "Id": "1",
+        "Names": ["/loadbalancer-dev-nginx-a1"],
+        "Labels": {**NAMES, names.NETWORK: "ours"},
+        "State": "running",
+    },
     {
         "Id": "2",
         "Names": ["/loadbalancer-dev-app1-1-b2"],
@@ -547,22 +553,24 @@ def _or_raise(found: object) -> object:
     return found
 
 
-def test_containers_are_found_by_their_labels() -> None:
+def ours(networks: Collection[str]) -> Collection[str]:
+    return {"ours"}.intersection(networks)
+
+
+def test_containers_are_found_by_the_stacks_networks() -> None:
     fake = FakeEngine(SUMMARIES)
-    source = LogSource(fake.client, "loadbalancer", "dev")
-    found = source.containers()
+    found = LogSource(fake.client, ours).containers()
     assert [(one.id, source_of(one), one.stopped) for one in found] == [
         ("1", Source("nginx-a1", None), False),
         ("2", Source("app1-1-b2", "app1"), True),
-        ("345678901234567", Source("345678901234", "app2"), False),
     ]
-    assert [one.id for one in source.containers({"theirs"})] == ["1", "2"]
-    labels = ["loadbalancer.project=loadbalancer", "loadbalancer.stack=dev"]
-    assert fake.asked == [{"all": True, "filters": {"label": labels}}] * 2
+    found = LogSource(fake.client, lambda networks: networks).containers()
+    assert [one.id for one in found] == ["1", "2", "345678901234567"]
+    assert fake.asked == [{"all": True, "filters": {"label": [names.NETWORK]}}] * 2
 
 
 def test_no_engine_is_an_error_that_the_command_line_knows() -> None:
-    source = LogSource(FakeEngine(NoConnectionError("refused")).client, "loadbalancer", "dev")
+    source = LogSource(FakeEngine(NoConnectionError("refused")).client, ours)
     with pytest.raises(EngineError, match="refused"):
         source.containers()
 
@@ -573,8 +581,8 @@ def test_a_log_ends_quietly_with_its_container(end: Exception) -> None:
     record = {**OF_NGINX, "upstream": f"10.0.0.1:{port}", "upstream_status": "200"}
     pieces = [f"{AT} {json.dumps(record)}\n".encode(), f"{stamp(0)} cut".encode(), end]
     fake = FakeEngine(SUMMARIES, pieces)
-    source = LogSource(fake.client, "loadbalancer", "dev")
-    nginx, app1, _ = source.containers()
+    source = LogSource(fake.client, ours)
+    nginx, app1 = source.containers()
     found = list(source.read(nginx, tail=3, follow=False))
     assert [one.text for one in found] == [json.dumps(record), "cut"]
     assert found[0].request is not None
@@ -597,7 +605,7 @@ def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
 ) -> None:
     pieces = [f"{AT} hello\n".encode()]
     monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES, pieces).client)
-    monkeypatch.setattr(deployment, "read", lambda *_: Desired(known=frozenset({"ours", ""})))
+    monkeypatch.setattr(deployment, "read", lambda *_: Desired(known=frozenset({"ours"})))
     found: list[Line] = []
     stream.logs(PROJECT, "dev", Filter(), found.append, tail=9, follow=False)
     assert [one.source.name for one in found] == ["nginx-a1", "app1-1-b2"]
@@ -606,9 +614,40 @@ def test_a_stack_of_the_same_name_in_another_checkout_is_left_out(
 
 
 def test_a_stack_without_containers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "connect", lambda: FakeEngine([]).client)
+    # Nor is one of the same name in another checkout shown in its place.
+    monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES).client)
+    monkeypatch.setattr(deployment, "read", lambda *_: Desired())
     with pytest.raises(LogsError, match=r"Bring it up: \./lb up --stack dev$"):
         stream.logs(PROJECT, "dev", Filter(), print, tail=9, follow=False)
+
+
+def test_a_checkout_without_the_stack_shows_no_logs_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "connect", lambda: FakeEngine(SUMMARIES).client)
+    project = Project(tmp_path, "loadbalancer", tmp_path.as_uri())
+    with pytest.raises(StackNotFoundError):
+        stream.logs(project, "dev", Filter(), print, tail=9, follow=False)
+
+
+@pytest.mark.parametrize(("backend", "reads"), [("file://.", 4), ("s3://bucket", 3)])
+def test_a_network_that_is_created_meanwhile_is_the_stacks_own(
+    monkeypatch: pytest.MonkeyPatch, backend: str, reads: int
+) -> None:
+    states = [Desired(known=frozenset(known)) for known in ({"a"}, {"a"}, {"b"}, {"b", "c"})]
+    made: list[bool] = []
+
+    def read(*_: object) -> Desired:
+        made.append(True)
+        return states[len(made) - 1]
+
+    monkeypatch.setattr(deployment, "read", read)
+    own = stream.OwnNetworks(Project(Path(), "loadbalancer", backend), "dev")
+    assert own({"a"}) == {"a"}
+    assert own({"a", "foreign"}) == {"a"}
+    assert own({"a", "b", "foreign"}) == {"a", "b"}
+    assert own({"foreign"}) == frozenset()
+    assert len(made) == reads
 
 
 def test_lines_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from loadbalancer.engine.wait import Wait
 from loadbalancer.state.pulumi import (
     LockedError,
+    PassphraseError,
     Pulumi,
     PulumiError,
     StackNotFoundError,
@@ -24,6 +25,7 @@ LOCKED = (
     "end or delete the lock file with `pulumi cancel`.\n  file:///s/.pulumi/locks/organization/"
     "loadbalancer/dev/aa.json: created by root@elsewhere (pid 4242) at 2026-11-27T17:00:00Z\n"
 )
+SECRETS = "getting stack configuration: get stack secrets manager"
 CONFLICT = "error: [409] Conflict: Another update is currently in progress.\n"
 
 
@@ -33,7 +35,16 @@ CONFLICT = "error: [409] Conflict: Another update is currently in progress.\n"
         (MISSING, StackNotFoundError),
         (LOCKED, LockedError),
         (CONFLICT, LockedError),
-        ("error: incorrect passphrase\n", PulumiError),
+        (f"error: {SECRETS}: incorrect passphrase\n", PassphraseError),
+        ("error: could not create secrets manager: incorrect passphrase\n", PassphraseError),
+        (
+            f"error: {SECRETS}: unable to read PULUMI_CONFIG_PASSPHRASE_FILE: open /x\n",
+            PassphraseError,
+        ),
+        (
+            f"error: {SECRETS}: passphrase must be set with PULUMI_CONFIG_PASSPHRASE\n",
+            PassphraseError,
+        ),
         ("", PulumiError),
     ],
 )
@@ -92,6 +103,19 @@ def test_a_command_line_and_what_it_prints(fake: Path) -> None:
 def test_without_a_cli_the_message_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(PulumiError, match=r"not found on PATH.*\./lb env"):
         Pulumi(tmp_path, {"PATH": str(tmp_path)}).run("version")
+
+
+def test_a_failure_in_the_foreground_is_shown_and_classified(
+    fake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.write_text(f"#!/bin/sh\nprintf 'warning: é\\n%s' \"{MISSING}\" >&2\nexit 1\n")
+    with pytest.raises(StackNotFoundError) as raised:
+        _pulumi(fake).show("destroy", stack="nobody")
+    assert raised.value.stack == "nobody"
+    assert capsys.readouterr().err == f"warning: é\n{MISSING}"
+    fake.write_text("#!/bin/sh\necho error: something else >&2\nexit 1\n")
+    with pytest.raises(PulumiError, match="pulumi destroy failed; its message is above"):
+        _pulumi(fake).show("destroy", stack="dev")
 
 
 @pytest.mark.parametrize("method", ["show", "run"])
