@@ -64,9 +64,11 @@ def lost(client: Client, identity: Identity) -> list[Orphan]:
         identity: the identity of the stack.
 
     Returns:
-        What is left, in the order in which it can be removed.
+        What is left, in the order in which it can be removed. Networks alone are orphans: an
+        update may have been interrupted before it recorded its network.
     """
-    return list(_search(client, identity.lost, identity.networks, unused=False))
+    left = list(_search(client, identity.lost, identity.networks, unused=False))
+    return left if any(one.kind != "network" for one in left) else []
 
 
 def lost_of_checkout(client: Client, identity: Identity) -> list[Orphan]:
