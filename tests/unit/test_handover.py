@@ -183,12 +183,11 @@ def test_a_successor_that_the_engine_does_not_start_is_put_back() -> None:
 
 def test_an_interrupted_handover_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Handle("old"), Handle("new", running=False)
-    made, waited = Engine(old, new), handover.wait_until_ready
+    made = Engine(old, new)
 
-    def wait(client: engine.Client, hosts: list[str], **options: float) -> None:
+    def wait(_client: engine.Client, hosts: list[str], **_: float) -> None:
         if "new" in hosts:
             raise KeyboardInterrupt
-        waited(client, hosts, **options)
 
     monkeypatch.setattr(handover, "wait_until_ready", wait)
     with pytest.raises(HandoverError, match="old was started again"):
@@ -211,7 +210,8 @@ def test_a_refresh_finds_a_container_that_does_not_run(
     held = SimpleNamespace(get=lambda _: SimpleNamespace(status=status))
     monkeypatch.setattr(engine, "connect", lambda: SimpleNamespace(containers=held))
     provider, props = HandoverProvider(), {"container": "id", "grace": 5}
-    assert provider.read("id", props).outs["container"] == found
+    read = provider.read("id", props).outs
+    assert read == {**props, "container": found}
     assert provider.diff("id", {**props, "container": found}, props).changes == (not found)
 
 

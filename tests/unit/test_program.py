@@ -13,6 +13,7 @@ from loadbalancer import names
 from loadbalancer.config.host_ports import HostPort
 from loadbalancer.engine import container, ports
 from loadbalancer.engine.container import Container, Port
+from loadbalancer.state.identity import Identity
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
 Declare = Callable[..., Resources]
@@ -54,9 +55,12 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Declare:
             for key, value in config.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
-        monkeypatch.setattr(ports, "in_use", lambda *_: in_use or {})
+        used = in_use or {}
+        monkeypatch.setattr(
+            ports, "in_use", lambda _, ports, __: {one: used[one] for one in ports if one in used}
+        )
         monkeypatch.setattr(ports, "is_local", lambda _: True)
-        monkeypatch.setattr(container, "find", lambda *_: list(running))
+        monkeypatch.setattr(container, "find", lambda *_, **__: list(running))
         recorder = Recorder()
         set_mocks(recorder, project="loadbalancer", stack="test")
 
@@ -197,6 +201,7 @@ def test_the_preview_says_that_nginx_is_replaced(
 ) -> None:
     logged: list[str] = []
     monkeypatch.setattr(pulumi.log, "info", lambda text, *_: logged.append(text))
+    monkeypatch.setattr(Identity, "owns", lambda *_: True)
     declare(running=[running])
     found = [text for text in logged if text.startswith("nginx's container is replaced")]
     assert len(found) == len(said)
