@@ -52,7 +52,7 @@ def render(reading: Reading) -> str:
             for outcome, count in app.attempts.items()
         },
     )
-    for what in ("request", "upstream"):
+    for what in ("request", "upstream", "header"):
         name = f"{what}_duration_seconds"
         samples: dict[str, float] = {}
         for app, one in apps.items():
@@ -152,6 +152,7 @@ def app(requests: Mapping[int, int], **others: object) -> AppReading:
         },
         "request_duration": took,
         "upstream_duration": took,
+        "header_duration": took,
         "received": 100 * count,
         "sent": 200 * count,
         "weight": 1,

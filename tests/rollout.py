@@ -14,7 +14,7 @@ from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.reading import AppReading, Reading
 from loadbalancer.rollout import controller, record
-from loadbalancer.rollout.control import Answer, Holder, Request
+from loadbalancer.rollout.control import Answer, Command, Holder, Reply, Request
 from loadbalancer.rollout.environment import Event
 from loadbalancer.rollout.errors import Ending, UpdateError
 from loadbalancer.rollout.record import Progress
@@ -31,11 +31,19 @@ class Killed(BaseException):
 
 @dataclass
 class App:
-    """How an app answers: rate of errors, seconds at most, rate of attempts that nginx retries."""
+    """How an app answers: rate of errors, seconds at most, rate of attempts that nginx retries.
+
+    `client` are seconds that slow clients add, which the app has no part in. An app that `hangs`
+    holds every request open, and so nginx counts none. `answers` are the paths of a probe that it
+    answers all the same.
+    """
 
     errors: float = 0.0
     slowest: float = 0.02
     failed_attempts: float = 0.0
+    client: float = 0.0
+    hangs: bool = False
+    answers: frozenset[str] = frozenset({"/", "/healthz"})
 
 
 @dataclass
@@ -55,6 +63,7 @@ class FakeStack:
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
     durations: dict[str, list[int]] = field(default_factory=dict)
+    headers: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.up("First up")
@@ -94,16 +103,22 @@ class FakeStack:
         for name, weight in self.route.items():
             app = self.apps[name]
             counts = self.durations.setdefault(name, [0] * (len(BOUNDS) + 1))
+            headers = self.headers.setdefault(name, [0] * (len(BOUNDS) + 1))
+            if app.hangs:
+                continue
             exact = self.rate * seconds * weight / total
             number = int(exact) + (self.chance.random() < exact % 1)
             for _ in range(number):
                 if self.chance.random() < app.failed_attempts:
                     self.attempts[name, "error"] += 1
+                    headers[0] += 1
                     continue
                 code = 500 if self.chance.random() < app.errors else 200
                 self.requests[name, code] += 1
                 self.attempts[name, "answered"] += 1
-                counts[bisect_left(BOUNDS, self.chance.uniform(0, app.slowest))] += 1
+                took = self.chance.uniform(0, app.slowest)
+                counts[bisect_left(BOUNDS, took + app.client)] += 1
+                headers[bisect_left(BOUNDS, took)] += 1
 
     def reading(self) -> Reading:
         if self.unreachable:
@@ -120,6 +135,9 @@ class FakeStack:
                     request_duration=Histogram(
                         counts=tuple(self.durations.get(name, [0] * (len(BOUNDS) + 1)))
                     ),
+                    header_duration=Histogram(
+                        counts=tuple(self.headers.get(name, [0] * (len(BOUNDS) + 1)))
+                    ),
                     weight=weight,
                     share=weight / total,
                 )
@@ -131,6 +149,7 @@ class FakeStack:
         self.requests.clear()
         self.attempts.clear()
         self.durations.clear()
+        self.headers.clear()
 
 
 @dataclass
@@ -141,14 +160,19 @@ class FakeEnvironment:
     killed_at: int | None = None
     on: dict[str, Callable[["FakeEnvironment"], None]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Request | Command | None] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
     interruptions: list[Answer] = field(default_factory=list)
     hooks: list[dict[str, str]] = field(default_factory=list)
     codes: dict[tuple[str, str], int] = field(default_factory=dict)
     up_fails: list[UpdateError] = field(default_factory=list)
+    save_fails: list[UpdateError] = field(default_factory=list)
+    stalls: float = 0.0
+    hook_takes: float = 0.0
     effects: int = 0
     user: str = "somebody@somewhere"
+    stack_name: str = "dev"
 
     def _effect(self) -> None:
         self.effects += 1
@@ -170,6 +194,12 @@ class FakeEnvironment:
     def reading(self) -> Reading:
         return self.stack.reading()
 
+    def probe(self, app: str) -> frozenset[str]:
+        if self.stack.unreachable:
+            raise MetricsError("http://127.0.0.1:1/probe does not answer")
+        found = self.stack.apps[app]
+        return found.answers if not found.hangs else found.answers - {"/"}
+
     def record(self) -> Progress | None:
         return record.read(self.stack.record) if self.stack.record else None
 
@@ -184,6 +214,8 @@ class FakeEnvironment:
 
     def save(self, progress: Progress, weights: Mapping[str, int] | None = None) -> None:
         self._effect()
+        if self.save_fails:
+            raise self.save_fails.pop(0)
         self.stack.record = progress.write()
         if weights is not None:
             self.stack.weights = dict(weights)
@@ -194,10 +226,11 @@ class FakeEnvironment:
         self.stack.record = ""
         self._effect()
 
-    def up(self, message: str) -> None:
+    def up(self, message: str, timeout: float) -> None:
         self._effect()
         self.stack.serve(1)
         if self.up_fails:
+            self.stack.serve(min(self.stalls, timeout))
             error = self.up_fails.pop(0)
             self.stack.up(message, "failed")
             raise error
@@ -210,13 +243,28 @@ class FakeEnvironment:
     def reroute(self, weights: Mapping[str, int]) -> None:
         self.stack.route = dict(weights)
 
-    def hook(self, command: str, environment: Mapping[str, str]) -> int:
+    def hook(
+        self, command: str, environment: Mapping[str, str], meanwhile: Callable[[], None]
+    ) -> int:
         self._effect()
+        until = self.stack.clock + self.hook_takes
+        while self.stack.clock < until:
+            self.sleep(1)
+            meanwhile()
         self.hooks.append({"COMMAND": command, **environment})
         return self.codes.get((environment["ROLLOUT_WHEN"], environment["ROLLOUT_STEP"]), 0)
 
-    def request(self) -> Request | None:
-        return self.requests.pop(0) if self.requests else None
+    def command(self) -> Command | None:
+        """Take the next request; a bare one is for the present step."""
+        found = self.requests.pop(0) if self.requests else None
+        if not isinstance(found, Request):
+            return found
+        present = self.record()
+        assert present
+        return Command(found, present.id, present.position)
+
+    def reply(self, command: Command, reply: Reply) -> None:
+        self.replies.append(reply)
 
     def answer(self, question: str) -> bool | None:
         return self.answers.pop(0) if self.answers else None
@@ -247,6 +295,7 @@ def start(stack: FakeStack, **settings: object) -> Progress:
         before=dict(stack.weights),
         weights=dict(stack.weights),
         updates=len(stack.history),
+        updated=stack.updates()[-1].time.timestamp(),
         config=dict(stack.others),
         holder=holder(),
         since=stack.clock,

@@ -113,10 +113,13 @@ def promote(
 def abort(
     stack: Stack = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the present weights.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Roll back over what somebody else changed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Roll the rollout back, or end it at its present weights."""
-    raise typer.Exit(_rollouts(stack, as_json).abort(keep=keep))
+    raise typer.Exit(_rollouts(stack, as_json).abort(keep=keep, force=force))
 
 
 @register(app, "history", "./lb history", "./lb history --json")

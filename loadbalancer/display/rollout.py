@@ -178,7 +178,7 @@ def _table(event: "Event") -> "Table":
             percentage(window.share),
             percentage(window.error_rate),
             str(window.failed_attempts),
-            duration(window.p99),
+            duration(window.app_p99),
         )
     return table
 
@@ -209,5 +209,5 @@ def _figures(app: "AppWindow") -> dict[str, Any]:
         "errors": app.errors,
         "failedAttempts": app.failed_attempts,
         "share": app.share,
-        "p99": app.p99,
+        "p99": app.app_p99,
     }

@@ -11,6 +11,9 @@ from loadbalancer.metrics.reading import Reading
 TIMEOUT = 5.0
 """Seconds that the admin port may take to answer; it takes a few milliseconds."""
 
+PROBE_TIMEOUT = 2.0
+"""Seconds that nginx gives an app to answer a probe (nginx.conf)."""
+
 _HTTP_OK = 200
 _LONGEST_REASON = 200
 
@@ -30,6 +33,41 @@ def read(url: str, timeout: float = TIMEOUT) -> Reading:
         MetricsError: when the address does not answer, or is not nginx's admin port.
     """
     address = f"{url.rstrip('/')}/metrics"
+    answer = _get(address, timeout)
+    try:
+        return reading.parse(answer.content.decode(), time.time())
+    except ValueError as error:
+        reason = escape_control_chars(str(error))[:_LONGEST_REASON]
+        raise MetricsError(
+            f"{address} does not answer with the counters of a load balancer: {reason}. "
+            "Check the admin port: pulumi stack output adminUrl"
+        ) from error
+
+
+def probe(url: str, app: str, timeout: float = TIMEOUT) -> frozenset[str]:
+    """Have nginx ask the servers of an app now.
+
+    Args:
+        url: the stack's output `adminUrl`.
+        app: the app's name.
+        timeout: seconds for connecting, and for the answer beyond PROBE_TIMEOUT.
+
+    Returns:
+        The paths that at least one server has answered, with any status, within PROBE_TIMEOUT.
+
+    Raises:
+        MetricsError: when nginx does not answer, or cannot ask.
+    """
+    address = f"{url.rstrip('/')}/probe?app={app}"
+    answer = _get(address, PROBE_TIMEOUT + timeout)
+    try:
+        servers = answer.json()["servers"]
+        return frozenset(str(path) for one in servers for path in one["answered"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise MetricsError(f"{address} does not answer with the result of a probe") from error
+
+
+def _get(address: str, timeout: float) -> requests.Response:
     try:
         with requests.Session() as session:
             # The admin port is on this machine's loopback, which no proxy reaches.
@@ -47,14 +85,7 @@ def read(url: str, timeout: float = TIMEOUT) -> Reading:
         raise MetricsError(
             f"{address} answers {answer.status_code} instead of 200. Check nginx's log: ./lb logs"
         )
-    try:
-        return reading.parse(answer.content.decode(), time.time())
-    except ValueError as error:
-        reason = escape_control_chars(str(error))[:_LONGEST_REASON]
-        raise MetricsError(
-            f"{address} does not answer with the counters of a load balancer: {reason}. "
-            "Check the admin port: pulumi stack output adminUrl"
-        ) from error
+    return answer
 
 
 def _cause(error: requests.RequestException) -> str:

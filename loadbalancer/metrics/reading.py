@@ -18,13 +18,16 @@ class AppReading:
     """An app's counters since nginx started, and its present weight and servers.
 
     `requests` is by code; `attempts` is by outcome: answered, connect_failed, timeout, error,
-    aborted. Sizes are in bytes. `weight` and `share` (0 to 1) are None outside the route.
+    aborted. `header_duration` is the time until the header of a response, or until the end of an
+    attempt that got none: what the app takes, without slow clients. Sizes are in bytes. `weight`
+    and `share` (0 to 1) are None outside the route.
     """
 
     requests: Mapping[int, int] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
     request_duration: Histogram = field(default_factory=Histogram)
     upstream_duration: Histogram = field(default_factory=Histogram)
+    header_duration: Histogram = field(default_factory=Histogram)
     received: int = 0
     sent: int = 0
     weight: int | None = None
@@ -87,6 +90,7 @@ def _app(samples: "_Samples", app: str) -> AppReading:
         attempts=samples.by("attempts_total", "outcome", app),
         request_duration=_histogram(samples, "request_duration_seconds", app),
         upstream_duration=_histogram(samples, "upstream_duration_seconds", app),
+        header_duration=_histogram(samples, "header_duration_seconds", app),
         received=_whole(samples.one("received_bytes_total", app) or 0),
         sent=_whole(samples.one("sent_bytes_total", app) or 0),
         weight=None if weight is None else _whole(weight),

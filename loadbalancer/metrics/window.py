@@ -28,6 +28,7 @@ class AppWindow:
     attempts: Mapping[str, int]
     request_duration: Histogram
     upstream_duration: Histogram
+    header_duration: Histogram
     received: int
     sent: int
 
@@ -64,6 +65,15 @@ class AppWindow:
     def share(self) -> float | None:
         """Fraction of all apps' requests that this one got, 0 to 1; None without requests."""
         return self.requests / self.total if self.total else None
+
+    @property
+    def app_p99(self) -> float | None:
+        """Seconds in which the app has answered 99 of 100 attempts; None without attempts.
+
+        It ends with the response header, and begins when nginx has the whole request: slow clients
+        have no influence on it.
+        """
+        return self.header_duration.quantile(0.99)
 
     @property
     def p50(self) -> float | None:
@@ -125,6 +135,7 @@ def since(earlier: Reading, later: Reading) -> Window:
             upstream_duration=differ.histogram(
                 before[app].upstream_duration, now.upstream_duration
             ),
+            header_duration=differ.histogram(before[app].header_duration, now.header_duration),
             received=differ.count(before[app].received, now.received),
             sent=differ.count(before[app].sent, now.sent),
         )

@@ -1,6 +1,6 @@
-"""The analysis of a step: what a window of requests says of the apps that gain share."""
+"""The verdict on a step: what a window of requests says of the apps that gain share."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
@@ -9,12 +9,8 @@ from math import exp, lgamma
 from loadbalancer.config import units
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.formats import duration
-from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.histogram import Histogram
-from loadbalancer.metrics.reading import Reading
-from loadbalancer.metrics.window import AppWindow, Window, since
-from loadbalancer.rollout.environment import Environment, Event
-from loadbalancer.rollout.errors import RollbackTriggered
+from loadbalancer.metrics.window import AppWindow, Window
 from loadbalancer.rollout.plan import shares
 from loadbalancer.rollout.record import Progress
 
@@ -22,7 +18,12 @@ SIGNIFICANCE = 0.001
 """Probability with which a healthy app may be taken for a worse one in one comparison."""
 _TWICE = 2
 """An answer counts as slow in a comparison from this multiple of the other apps' p99."""
-_RESET = "counters were reset"
+EXPECTED = 7
+"""Answers that an app owes, by its weight and the answers of the others, before their absence is
+beyond chance: exp(-7) is below SIGNIFICANCE."""
+_WAIT = 1.0
+"""Seconds after which a client that gives up has waited for the app."""
+RESET = "counters were reset"
 
 
 class Outcome(Enum):
@@ -72,22 +73,26 @@ def judge(window: Window, rules: Rules, apps: Collection[str]) -> Verdict:
     """Judge some apps by what happened in a window.
 
     A sample is an attempt at a server of an app, also where nginx retried with another app and the
-    client noticed nothing. With fewer samples than the minimum for one of the apps the check is
-    inconclusive, whatever they were; so it is when nginx's counters were reset.
+    client noticed nothing. With fewer samples than the minimum an app fails if it failed most of
+    them, or let most of them wait too long; else the check is inconclusive. So it is when nginx's
+    counters were reset.
     """
     figures = describe(window, apps)
     if window.reset:
-        return Verdict(Outcome.INCONCLUSIVE, (_RESET,), figures)
+        return Verdict(Outcome.INCONCLUSIVE, (RESET,), figures)
     missing = [f"no metrics of {app}" for app in sorted(apps) if app not in window.apps]
     few = [
         f"{app} has {samples(window.apps[app])} of {rules.min_samples} samples"
         for app in sorted(apps)
         if app in window.apps and samples(window.apps[app]) < rules.min_samples
     ]
+    known = [app for app in sorted(apps) if app in window.apps]
+    faults = tuple(chain.from_iterable(_faults(app, window, rules, apps) for app in known))
+    if faults:
+        return Verdict(Outcome.FAILED, faults, figures)
     if missing or few:
         return Verdict(Outcome.INCONCLUSIVE, (*missing, *few), figures)
-    faults = tuple(chain.from_iterable(_faults(app, window, rules, apps) for app in sorted(apps)))
-    return Verdict(Outcome.FAILED if faults else Outcome.PASSED, faults, figures)
+    return Verdict(Outcome.PASSED, (), figures)
 
 
 def samples(app: AppWindow) -> int:
@@ -103,7 +108,7 @@ def describe(window: Window, apps: Collection[str]) -> str:
 def _figures(name: str, app: AppWindow) -> str:
     words = [f"{name}: {app.requests} requests"]
     if app.requests:
-        words += [f"{_rate(app.error_rate)} errors", f"p99 {duration(app.p99)}"]
+        words += [f"{_rate(app.error_rate)} errors", f"p99 {duration(app.app_p99)}"]
     if app.failed_attempts:
         words.append(f"{app.failed_attempts} failed attempts")
     return ", ".join(words)
@@ -111,6 +116,9 @@ def _figures(name: str, app: AppWindow) -> str:
 
 def _faults(name: str, window: Window, rules: Rules, apps: Collection[str]) -> Iterator[str]:
     app = window.apps[name]
+    if samples(app) < rules.min_samples:
+        yield from _mostly(name, app, rules)
+        return
     attempts = sum(app.attempts.values())
     limit = _rate(rules.max_error_rate)
     if app.error_rate is not None and app.error_rate > rules.max_error_rate:
@@ -118,11 +126,47 @@ def _faults(name: str, window: Window, rules: Rules, apps: Collection[str]) -> I
     if attempts and app.failed_attempts / attempts > rules.max_error_rate:
         rate = _rate(app.failed_attempts / attempts)
         yield f"{rate} of {attempts} attempts at {name} failed, limit {limit}"
-    if app.p99 is not None and app.p99 > rules.max_p99:
-        yield f"{name}'s p99 is {duration(app.p99)}, limit {duration(rules.max_p99)}"
+    if app.app_p99 is not None and app.app_p99 > rules.max_p99:
+        yield f"{name}'s p99 is {duration(app.app_p99)}, limit {duration(rules.max_p99)}"
     others = [one for other, one in window.apps.items() if other not in apps]
     if rules.compare and sum(other.requests for other in others) >= rules.min_samples:
         yield from _worse(name, app, others)
+
+
+def _mostly(name: str, app: AppWindow, rules: Rules) -> Iterator[str]:
+    """Find what is wrong with most of too few samples for the limits."""
+    attempts = sum(app.attempts.values())
+    half = app.header_duration.quantile(0.5)
+    if 2 * app.errors > app.requests:
+        yield f"{name} failed {app.errors} of {app.requests} requests"
+    if 2 * app.failed_attempts > attempts:
+        yield f"{app.failed_attempts} of {attempts} attempts at {name} failed"
+    if half is None:
+        return
+    if half > rules.max_p99:
+        yield f"{name} took more than {duration(rules.max_p99)} for most of {attempts} requests"
+    elif not app.attempts.get("answered") and half > _WAIT:
+        yield f"{name} answered none of {attempts} requests, of which most waited {duration(half)}"
+
+
+def unanswered(name: str, window: Window, weights: Mapping[str, int], rules: Rules) -> str | None:
+    """Say that an app owes answers, in a window in which none of its attempts has ended.
+
+    nginx passes requests to apps exactly by their weights, so the answers of the others tell how
+    many the app should have given. It may have as much time for them as the limit of the p99.
+    """
+    others = [app for app in window.apps if app != name and weights.get(app)]
+    total = sum(weights[app] for app in others)
+    if not total or window.reset or window.seconds < rules.max_p99:
+        return None
+    answers = sum(window.apps[app].attempts.get("answered", 0) for app in others)
+    expected = answers * weights.get(name, 0) / total
+    if expected < EXPECTED:
+        return None
+    return (
+        f"{name} answered none of about {expected:.0f} requests in {duration(window.seconds)}, "
+        f"in which the others answered {answers}"
+    )
 
 
 def _worse(name: str, app: AppWindow, others: Collection[AppWindow]) -> Iterator[str]:
@@ -131,8 +175,8 @@ def _worse(name: str, app: AppWindow, others: Collection[AppWindow]) -> Iterator
     if significantly_more(app.errors, app.requests, errors, requests):
         rates = f"{_rate(app.error_rate)} of its requests, the others {_rate(errors / requests)}"
         yield f"{name} failed {rates}"
-    durations = [one.request_duration for one in others]
-    bounds = app.request_duration.bounds
+    durations = [one.header_duration for one in others]
+    bounds = app.header_duration.bounds
     if any(one.bounds != bounds for one in durations):
         return
     counts = tuple(sum(column) for column in zip(*(one.counts for one in durations), strict=True))
@@ -140,10 +184,11 @@ def _worse(name: str, app: AppWindow, others: Collection[AppWindow]) -> Iterator
     if usual is None:
         return
     above = sum(1 for bound in bounds if bound < _TWICE * usual) + 1
-    slow, other_slow = sum(app.request_duration.counts[above:]), sum(counts[above:])
-    if significantly_more(slow, app.requests, other_slow, requests):
+    slow, other_slow = sum(app.header_duration.counts[above:]), sum(counts[above:])
+    total, other_total = app.header_duration.count, sum(counts)
+    if significantly_more(slow, total, other_slow, other_total):
         yield (
-            f"{name} answered {slow} of {app.requests} requests more slowly than twice the "
+            f"{name} answered {slow} of {total} requests more slowly than twice the "
             f"others' p99 of {duration(usual)}"
         )
 
@@ -184,95 +229,3 @@ def judged_apps(progress: Progress) -> frozenset[str]:
     before, target = shares(progress.before), shares(progress.target)
     gaining = {app for app, share in target.items() if share > before.get(app, 0)}
     return frozenset(gaining or {app for app, share in target.items() if share})
-
-
-class Watcher:
-    """Checks one step at every interval; each check with a verdict opens a new window.
-
-    So no request counts twice, and failed checks in a row are that many windows, each with the
-    minimum of samples. The window of an inconclusive check stays open.
-    """
-
-    def __init__(
-        self, environment: Environment, progress: Progress, read: Callable[[], Reading]
-    ) -> None:
-        """Watch the present step; `read` reads the counters, and raises MetricsError."""
-        self._environment = environment
-        self._progress = progress
-        self._read = read
-        self._apps = judged_apps(progress)
-        self._rules = Rules.from_settings(progress.settings)
-        self._interval = float(units.parse_duration(progress.settings.interval))
-        self._first: Reading | None = None
-        self._opened: Reading | None = None
-        self._last: Reading | None = None
-        self._streak = 0
-        self._trouble = "not checked yet"
-        self.passed = False
-        """Whether the last check with a verdict passed."""
-        self._next = environment.now()
-
-    @property
-    def figures(self) -> str:
-        """Figures of the whole step, of the apps that are judged."""
-        if self._first is None or self._last is None:
-            return "no metrics"
-        return describe(since(self._first, self._last), self._apps)
-
-    @property
-    def trouble(self) -> str:
-        """Why the step has not passed yet."""
-        return self._trouble or "its time is not over"
-
-    def check(self) -> None:
-        """Check the step, if the interval is over.
-
-        Raises:
-            RollbackTriggered: when too many checks in a row have failed.
-        """
-        now = self._environment.now()
-        if now < self._next:
-            return
-        self._next = max(self._next + self._interval, now)
-        try:
-            reading = self._read()
-        except MetricsError as error:
-            self._emit(Verdict(Outcome.INCONCLUSIVE, (f"no metrics: {error}",)))
-            return
-        self._take(reading)
-
-    def _take(self, reading: Reading) -> None:
-        earlier, self._last = self._last, reading
-        if earlier is not None and since(earlier, reading).reset:
-            self._first = self._opened = None
-            self._emit(Verdict(Outcome.INCONCLUSIVE, (_RESET,)))
-        if self._opened is None:
-            self._first, self._opened = self._first or reading, reading
-            return
-        window = since(self._opened, reading)
-        verdict = judge(window, self._rules, self._apps)
-        if verdict.outcome is not Outcome.INCONCLUSIVE:
-            self._opened = reading
-            self.passed = verdict.outcome is Outcome.PASSED
-            self._streak = 0 if self.passed else self._streak + 1
-        self._emit(verdict, window)
-        limit = self._progress.settings.failure_limit
-        if self._streak >= limit:
-            last = f"{limit} checks in a row failed, the last because"
-            raise RollbackTriggered(
-                f"{'a check failed because' if limit == 1 else last} {verdict.text}"
-            )
-
-    def _emit(self, verdict: Verdict, window: Window | None = None) -> None:
-        self._trouble = "" if verdict.outcome is Outcome.PASSED else verdict.text
-        self._environment.emit(
-            Event(
-                kind=f"check {verdict.outcome.value}",
-                time=self._environment.now(),
-                text=verdict.text,
-                step=self._progress.step + 1,
-                weights=self._progress.weights,
-                window=window,
-                streak=self._streak,
-            )
-        )

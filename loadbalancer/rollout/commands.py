@@ -4,7 +4,8 @@ For the command line:
 
     rollouts = Rollouts(Project.find(folder), stack, display.rollout.Terminal(machine=as_json))
     ending = rollouts.start({"to": "app1=0,app2=100", "max_p99": "300ms", "compare": True})
-    ending = rollouts.resume() / .pause() / .promote(full=True) / .abort(keep=True) / .status()
+    ending = rollouts.resume() / .pause() / .promote(full=True) / .status()
+    ending = rollouts.abort(keep=True) / .abort(force=True)
     ending = rollouts.rollback(number)
     updates = history(project, stack)              # for display.history.show or as_objects
 
@@ -21,34 +22,39 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from loadbalancer.rollout.control import Control, Operator, Request, this_process
+from loadbalancer.rollout.control import Command, Control, Operator, Request, this_process
 from loadbalancer.rollout.errors import (
     AlreadyRunningError,
     Ending,
     RolloutError,
     RolloutHalted,
     UpdateError,
+    UsageError,
 )
-from loadbalancer.rollout.status import RolloutStatus, State, fix
+from loadbalancer.rollout.status import RolloutStatus, State, fix, fix_by_force
 from loadbalancer.state import message
-from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, SecretValueError
+from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, ConfigFileError
 from loadbalancer.state.history import History, Update, foreign
-from loadbalancer.state.message import format_weights
 from loadbalancer.state.project import Project
-from loadbalancer.state.pulumi import StackNotFoundError
+from loadbalancer.state.pulumi import PulumiError, StackNotFoundError
 
 if TYPE_CHECKING:
-    from loadbalancer.config.model import Settings
     from loadbalancer.rollout.environment import Event, Terminal, View
     from loadbalancer.rollout.record import Progress
     from loadbalancer.rollout.stack_environment import StackEnvironment
 
 
+_PATIENCE = 5.0
+"""Seconds to wait for the reply of a running rollout, which looks for commands every second."""
+
+
 class Rollouts:
     """Commands for the rollout of one stack."""
 
-    def __init__(self, project: Project, stack: str, terminal: "Terminal") -> None:
-        """Take a project, the name of a stack, and where to print.
+    def __init__(
+        self, project: Project, stack: str, terminal: "Terminal", patience: float = _PATIENCE
+    ) -> None:
+        """Take a project, the name of a stack, where to print, and how long to wait for a reply.
 
         Raises:
             StackNotFoundError: when a file backend has no such stack.
@@ -60,6 +66,7 @@ class Rollouts:
         self._view: View | None = None
         self._operator = Operator(self._quiet)
         self._control = Control(project.folder, stack)
+        self._patience = patience
 
     def start(self, given: Mapping[str, object]) -> Ending:
         """Start a rollout; if one has not ended, offer to continue it or to roll it back.
@@ -84,11 +91,12 @@ class Rollouts:
         from loadbalancer.rollout.record import Progress  # noqa: PLC0415
 
         environment = self._environment()
-        configured, updates = _settings(environment.file), environment.history.all()
-        before = configured.weights
+        configured, updates = environment.file.settings(), environment.history.all()
+        before, secret = configured.weights, environment.file.has_secret_weights()
         settings = options.resolve(configured.rollout, given)
         options.check_target(settings, before, apps.find(self._project.folder / "apps"))
-        options.check_stack(self._stack, before, environment.outputs, updates)
+        options.check_stack(self._stack, before, environment.outputs, updates, secret=secret)
+        settings = options.with_idle_apps(settings, before)
         if before == settings.to:
             self._terminal.say(f"{self._stack} has these weights already.")
             return Ending.REACHED
@@ -98,9 +106,11 @@ class Rollouts:
             before=before,
             weights=before,
             updates=updates[-1].number,
+            updated=updates[-1].time.timestamp(),
             config=environment.config(),
             holder=this_process(),
             since=environment.now(),
+            secret=secret,
         )
         with self._shown(progress):
             environment.save(progress)
@@ -121,8 +131,17 @@ class Rollouts:
         """Have the running rollout go to the next step, or to the last one."""
         return self._send(Request.PROMOTE_FULL if full else Request.PROMOTE)
 
-    def abort(self, *, keep: bool = False) -> Ending:
-        """Roll back, or with `keep` end a rollout that no process runs at its present weights."""
+    def abort(self, *, keep: bool = False, force: bool = False) -> Ending:
+        """Roll back.
+
+        With `keep`, end a rollout that no process runs at its present weights. With `force`, roll
+        back over what somebody else changed, also where the record in the config is lost.
+
+        Raises:
+            UsageError: when both are requested.
+        """
+        if keep and force:
+            raise UsageError("--keep: the present weights cannot be kept with --force")
         if self._control.is_running():
             if keep:
                 raise RolloutError(
@@ -131,25 +150,32 @@ class Rollouts:
                 )
             return self._send(Request.ABORT)
         with self._locked():
+            if force:
+                return self._roll_back_by_force()
             status = self._existing()
             if keep:
-                self._environment().forget()
-                kept = format_weights(status.weights)
+                environment = self._environment()
+                environment.forget()
+                kept = status.show(environment.weights())
                 self._terminal.say(f"The rollout has ended; the weights stay as they are ({kept}).")
                 return Ending.HALTED
             return self._roll_back(status)
 
     def status(self) -> Ending:
         """Print how far the rollout is; without one, the last update of a file backend."""
-        text = ConfigFile(self._project, self._stack).record()
-        running = self._control.is_running()
+        text, running = self._text(), self._control.is_running()
         if self._terminal.machine:
             if text is not None:
-                _status(text)  # checks it
-                text = json.dumps({**json.loads(text), "running": running})
+                status = self._status(text)  # checks it
+                found = {**json.loads(text), "running": running}
+                if status.secret:
+                    hidden = ("before", "weights")
+                    found = {key: value for key, value in found.items() if key not in hidden}
+                    found["settings"] = {**found["settings"], "to": None}
+                text = json.dumps(found)
             print(text or "null")
         elif text is not None:
-            self._terminal.say(_status(text).report(self._stack, running=running))
+            self._terminal.say(self._status(text).report(self._stack, running=running))
         else:
             self._terminal.say(f"No rollout of {self._stack} is in progress.")
             for last in History(self._project, self._stack).from_files()[-1:]:
@@ -177,8 +203,8 @@ class Rollouts:
             with self._control.lock():
                 yield
         except AlreadyRunningError:
-            text = ConfigFile(self._project, self._stack).record()
-            who = "" if text is None else f" ({_status(text).holder})"
+            text = self._text()
+            who = "" if text is None else f" ({self._status(text).holder})"
             raise RolloutError(
                 f"a rollout of {self._stack} is running{who}. "
                 f"See: ./lb rollout status --stack {self._stack}"
@@ -186,8 +212,8 @@ class Rollouts:
 
     def _unfinished(self) -> RolloutStatus | None:
         """Read the record of a rollout whose process is gone."""
-        text = ConfigFile(self._project, self._stack).record()
-        status = None if text is None else _status(text)
+        text = self._text()
+        status = None if text is None else self._status(text)
         if status is not None and status.holder.host != this_process().host:
             raise RolloutError(
                 f"{status.holder} has a rollout of {self._stack} in progress. "
@@ -208,9 +234,39 @@ class Rollouts:
     def _send(self, request: Request) -> Ending:
         if not self._control.is_running():
             raise RolloutError(f"{self._existing().interrupted()}. {fix(self._stack)}")
-        self._control.send(request)
-        self._terminal.say(f"Requested of the rollout of {self._stack}: {request.value}.")
+        status = self._existing()
+        command = self._control.send(Command(request, status.id, status.position))
+        reply = self._control.wait_for_reply(command, self._patience)
+        if reply is None:
+            self._terminal.say(
+                f"Requested of the rollout of {self._stack}: {request.value}. It is in an update, "
+                f"and looks at it after that. See: ./lb rollout status --stack {self._stack}"
+            )
+        elif not reply.done:
+            raise RolloutError(f"{request.value} was refused: {reply.text}")
+        else:
+            self._terminal.say(f"The rollout of {self._stack}: {reply.text}.")
         return Ending.REACHED
+
+    def _text(self) -> str | None:
+        """Read the text of the record in the config."""
+        try:
+            return ConfigFile(self._project, self._stack).record()
+        except ConfigFileError as error:
+            raise RolloutError(
+                f"{error}. Correct it, or get it back from Git. If a rollout is in progress: "
+                + fix_by_force(self._stack, "the file, of which a copy is kept")
+            ) from error
+
+    def _status(self, text: str) -> RolloutStatus:
+        """Read a record; what is none was written by somebody else, or by another version."""
+        try:
+            return RolloutStatus.parse(text)
+        except ValueError as error:
+            raise RolloutError(
+                f"{error}. {fix_by_force(self._stack, 'it')}; or remove it: "
+                f"pulumi config rm {RECORD_KEY} --stack {self._stack}"
+            ) from error
 
     def _offer(self, status: RolloutStatus) -> Ending:
         """Say that a rollout has not ended, and do with it what the operator chooses."""
@@ -253,17 +309,29 @@ class Rollouts:
             present = dict(environment.weights())
             if present != progress.weights:
                 raise RolloutHalted(
-                    f"somebody else set the weights to {format_weights(present)}. Set them back to "
-                    f"{format_weights(progress.weights)}, or keep them: "
-                    f"./lb rollout abort --keep --stack {self._stack}"
+                    f"somebody else set the weights to {progress.show(present)}. Set them back to "
+                    f"{progress.show(progress.weights)}, or keep them: "
+                    f"./lb rollout abort --keep --stack {self._stack}. "
+                    + fix_by_force(self._stack, "them")
                 )
-            progress.holder, progress.config = this_process(), environment.config()
-            later = environment.updates(progress.updates)
-            if foreign(later, progress.id):
-                progress.updates = later[-1].number
-            progress.state = State.RUNNING
+            _accept_changes(environment, progress)
             environment.save(progress)
             yield environment, progress
+
+    def _roll_back_by_force(self) -> Ending:
+        """Roll back whatever is in the config now."""
+        from loadbalancer.rollout import controller, force  # noqa: PLC0415
+
+        environment = self._environment()
+        progress = force.prepare(environment.file, environment.history, self._stack)
+        for line in force.restore(self._project, self._stack, environment.file):
+            self._terminal.say(line)
+        with self._shown(progress):
+            environment.wait_for_updates()
+            _accept_changes(environment, progress)
+            progress.weights = dict(progress.before)
+            environment.save(progress, progress.before)
+            return controller.roll_back(environment, progress, f"forced by {environment.user}")
 
     @contextmanager
     def _shown(self, progress: "Progress") -> Iterator[None]:
@@ -280,20 +348,25 @@ class Rollouts:
         """
         from loadbalancer.config import apps  # noqa: PLC0415
         from loadbalancer.rollout import rollback  # noqa: PLC0415
+        from loadbalancer.rollout.controller import UPDATE_TIMEOUT  # noqa: PLC0415
 
         with self._locked():
             status = self._unfinished()
             if status is not None:
                 raise RolloutError(f"{status.interrupted()}. {fix(self._stack)}")
             environment = self._environment()
-            present, updates = _settings(environment.file).weights, environment.history.all()
+            present, updates = environment.file.settings().weights, _decrypted(environment.history)
             folders = apps.find(self._project.folder / "apps")
-            weights, reason = rollback.prepare(updates, number, present, folders, self._stack)
+            secret = environment.file.has_secret_weights() or any(one.secret for one in updates)
+            weights, reason = rollback.prepare(
+                updates, number, present, folders, self._stack, secret=secret
+            )
             # Ctrl-C in between would leave the config ahead of the stack.
             with self._operator.handling_signals():
-                environment.set_weights(weights)
+                environment.set_weights(weights, secret=secret)
                 try:
-                    environment.up(message.write(replace(reason, by=environment.user)))
+                    text = message.write(replace(reason, by=environment.user))
+                    environment.up(text, UPDATE_TIMEOUT)
                 except UpdateError as error:
                     again = f"Run it again: ./lb up --stack {self._stack}"
                     raise RolloutError(f"the update failed: {error}. {again}") from error
@@ -304,25 +377,29 @@ class Rollouts:
 def history(project: Project, stack: str) -> list[Update]:
     """List the updates of a stack, the oldest first; raises PulumiError."""
     _check_exists(project, stack)
-    return History(project, stack).all()
+    return _decrypted(History(project, stack))
+
+
+def _decrypted(history: History) -> list[Update]:
+    """List all updates, with secret weights as far as they can be decrypted."""
+    try:
+        return history.all(decrypt=True)
+    except PulumiError:
+        return history.all()
+
+
+def _accept_changes(environment: "StackEnvironment", progress: "Progress") -> None:
+    """Become the holder of a rollout, and take its config and history as they are now."""
+    progress.holder, progress.config = this_process(), environment.config()
+    known = environment.updates(progress.updates - 1)
+    first = [(one.number, one.time.timestamp()) for one in known[:1]]
+    if first != [(progress.updates, progress.updated)] or foreign(known[1:], progress.id):
+        for last in environment.updates(0)[-1:]:
+            progress.updates, progress.updated = last.number, last.time.timestamp()
+    progress.state = State.RUNNING
 
 
 def _check_exists(project: Project, stack: str) -> None:
     """Look for the stack in a file backend, which takes no process."""
     if project.file_backend and stack.rpartition("/")[2] not in project.stacks():
         raise StackNotFoundError(f"no stack named {stack!r} found")
-
-
-def _settings(file: ConfigFile) -> "Settings":
-    try:
-        return file.settings()
-    except SecretValueError as error:
-        raise RolloutError(str(error)) from error
-
-
-def _status(text: str) -> RolloutStatus:
-    """Read a record; what is none was written by somebody else, or by another version."""
-    try:
-        return RolloutStatus.parse(text)
-    except ValueError as error:
-        raise RolloutError(f"{error}. Remove it: pulumi config rm {RECORD_KEY}") from error

@@ -2,17 +2,22 @@
 
 import fcntl
 import getpass
+import json
 import os
+import secrets
 import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from loadbalancer import names
 from loadbalancer.rollout.errors import AlreadyRunningError
@@ -26,6 +31,28 @@ class Request(StrEnum):
     PROMOTE = "promote"
     PROMOTE_FULL = "promote to the last step"
     ABORT = "abort"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A request of another terminal, and what it is for.
+
+    `rollout` is the id of the rollout and `position` how many of its steps had been entered when
+    the request was made: one that arrives later than that is not for the step of then.
+    """
+
+    request: Request
+    rollout: str
+    position: int
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the running rollout says to a command, and whether it did what was requested."""
+
+    text: str
+    done: bool
 
 
 class Answer(StrEnum):
@@ -65,12 +92,13 @@ def _started(pid: int) -> str:
 
 
 class Control:
-    """Two files of a stack in the project's folder: a lock, and a request of another terminal."""
+    """Files of a stack in the project's folder: a lock, a command of another terminal, a reply."""
 
     def __init__(self, project: Path, stack: str) -> None:
         self._folder = project / ".rollout"
         self._lock = self._folder / f"{names.slug(stack)}.lock"
         self._request = self._folder / f"{names.slug(stack)}.request"
+        self._reply = self._folder / f"{names.slug(stack)}.reply"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -87,6 +115,7 @@ class Control:
                 raise AlreadyRunningError from None
             # It was meant for an earlier rollout.
             self._request.unlink(missing_ok=True)
+            self._reply.unlink(missing_ok=True)
             yield
 
     def is_running(self) -> bool:
@@ -100,23 +129,56 @@ class Control:
                 return True
         return False
 
-    def send(self, request: Request) -> None:
-        """Leave a request for the running rollout."""
-        draft = self._request.with_suffix(".new")
-        draft.write_text(request.value)
-        draft.replace(self._request)
+    def send(self, command: Command) -> Command:
+        """Leave a command for the running rollout; returns it with the id that a reply has."""
+        sent = replace(command, id=secrets.token_hex(4))
+        _write(self._request, asdict(sent))
+        return sent
 
-    def receive(self) -> Request | None:
-        """Take the request of another terminal, once."""
-        # Moved first, so that a request that comes while this one is read is not lost.
+    def receive(self) -> Command | None:
+        """Take the command of another terminal, once."""
+        # Moved first, so that a command that comes while this one is read is not lost.
         taken = self._request.with_suffix(".taken")
         try:
             self._request.replace(taken)
         except FileNotFoundError:
             return None
-        text = taken.read_text()
-        taken.unlink()
-        return Request(text) if text in set(Request) else None
+        found = _read(taken)
+        taken.unlink(missing_ok=True)
+        try:
+            return Command(**{**found, "request": Request(found["request"])})
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def reply(self, command: Command, reply: Reply) -> None:
+        """Answer a command."""
+        _write(self._reply, {"id": command.id, **asdict(reply)})
+
+    def wait_for_reply(self, command: Command, patience: float) -> Reply | None:
+        """Wait some seconds for the reply to a command; None if there is none yet."""
+        deadline = time.monotonic() + patience
+        while True:
+            found = _read(self._reply)
+            if found.pop("id", None) == command.id:
+                return Reply(**found)
+            if time.monotonic() >= deadline or not self.is_running():
+                return None
+            time.sleep(0.05)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file so that a reader finds it whole."""
+    draft = path.with_suffix(f"{path.suffix}.new")
+    draft.write_text(json.dumps(content))
+    draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 Quiet = Callable[[], AbstractContextManager[None]]
@@ -189,6 +251,8 @@ class Operator:
             return None
         if question != self._question:
             self._question = question
+            # What was typed before the question is no answer to it.
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
             with self._quiet():
                 print(f"{question} (y/n)", flush=True)
         ready, _, _ = select.select([sys.stdin], [], [], 0)

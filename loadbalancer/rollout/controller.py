@@ -1,11 +1,13 @@
 """The rollout itself: step by step to the target, or back to the weights before it."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from loadbalancer.config.units import parse_duration
+from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.rollout.analysis import Watcher
-from loadbalancer.rollout.control import Answer, Request
+from loadbalancer.rollout.control import Answer, Command, Reply, Request
 from loadbalancer.rollout.environment import Environment, Event
 from loadbalancer.rollout.errors import (
     BusyError,
@@ -14,17 +16,22 @@ from loadbalancer.rollout.errors import (
     RolloutHalted,
     UpdateError,
 )
+from loadbalancer.rollout.interference import check_route, check_unchanged
 from loadbalancer.rollout.plan import confirmed_steps
 from loadbalancer.rollout.record import Phase, Progress
-from loadbalancer.rollout.status import State
+from loadbalancer.rollout.status import State, fix, fix_by_force
+from loadbalancer.rollout.watcher import Watcher
 from loadbalancer.state import message
-from loadbalancer.state.history import foreign, same
-from loadbalancer.state.message import Kind, Message, format_weights
+from loadbalancer.state.message import Kind, Message
 
 POLL = 1.0
-"""Seconds between two looks at the requests of other terminals."""
-_ROLLBACK_ATTEMPTS = 3
-"""Updates that a rollback attempts before it halts."""
+"""Seconds between two looks at the commands of other terminals."""
+UPDATE_TIMEOUT = 900.0
+"""Seconds after which an update counts as stalled; the first one of an app builds its image."""
+ROLLBACK_WAITS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
+"""Seconds before each further attempt at a rollback; then it halts."""
+ROLLBACK_TIMEOUT = 180.0
+"""Seconds after which the update of a rollback, which starts no container, counts as stalled."""
 
 
 def run(environment: Environment, progress: Progress, *, resumed: bool = False) -> Ending:
@@ -48,50 +55,14 @@ def roll_back(environment: Environment, progress: Progress, reason: str) -> Endi
     return run(environment, progress, resumed=True)
 
 
-def check_unchanged(environment: Environment, progress: Progress) -> None:
-    """Compare the config and the history with what the rollout itself wrote.
-
-    Raises:
-        RolloutHalted: when somebody else changed one of them; it is not overwritten.
-    """
-    record = environment.record()
-    if record is None:
-        raise RolloutHalted("the record of the rollout was removed from the config", ours=False)
-    if record.id != progress.id or record.holder != progress.holder:
-        raise RolloutHalted(f"{record.holder} has taken the rollout over", ours=False)
-    weights = environment.weights()
-    if dict(weights) != progress.weights:
-        raise RolloutHalted(
-            f"somebody else set the weights to {format_weights(weights)} in the config, "
-            f"where the rollout had set {format_weights(progress.weights)}"
-        )
-    before, now = progress.config, environment.config()
-    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-    if changed:
-        raise RolloutHalted(f"somebody else changed {', '.join(changed)} in the config")
-    update = foreign(environment.updates(progress.updates), progress.id)
-    if update:
-        by = f" by {update.who}" if update.who else ""
-        raise RolloutHalted(f"somebody else ran an update{by}: number {update.number}")
-
-
-def check_route(reading: Reading, progress: Progress) -> None:
-    """Compare the weights that nginx serves by with those of the rollout.
-
-    Raises:
-        RolloutHalted: when they give other shares.
-    """
-    found = {app: one.weight for app, one in reading.apps.items() if one.weight is not None}
-    if found and not same(found, progress.weights):
-        raise RolloutHalted(f"somebody else gave nginx the weights {format_weights(found)}")
-
-
 class _Rollout:
     def __init__(self, environment: Environment, progress: Progress) -> None:
         self._environment = environment
         self._progress = progress
         self._confirmed = confirmed_steps(progress.settings)
         self._check_unchanged = partial(check_unchanged, environment, progress)
+        self._watcher: Watcher | None = None
+        """Watches the present step, from its update to that of the next."""
 
     def run(self, *, resumed: bool) -> Ending:
         try:
@@ -100,6 +71,8 @@ class _Rollout:
             except RollbackTriggered as reason:
                 self._roll_back(str(reason))
                 return Ending.ROLLED_BACK
+            except UpdateError as error:
+                raise RolloutHalted(str(error)) from error
         except RolloutHalted as reason:
             self._halt(reason)
             return Ending.HALTED
@@ -114,6 +87,7 @@ class _Rollout:
             self._enter(0)
         elif progress.phase is Phase.STEP:
             self._set(progress.step, f"resumed by {self._environment.user}")
+            self._restore_route()
         while progress.phase is Phase.STEP:
             following = self._watch()
             if following == len(progress.plan):
@@ -125,7 +99,7 @@ class _Rollout:
         """Pass the confirmation and the hook of a step, and set its weights."""
         self._check_unchanged()
         if step + 1 in self._confirmed:
-            self._confirm(step)
+            step = self._confirm(step)
         self._hook("before", step)
         self._set(step, self._progress.figures)
 
@@ -133,36 +107,56 @@ class _Rollout:
         self._check_unchanged()
         progress = self._progress
         title, weights = progress.title(step), progress.weights_of(step)
-        progress.step, progress.phase, progress.reason = step, Phase.STEP, ""
-        progress.state, progress.weights = State.RUNNING, weights
-        self._environment.save(progress, weights)
-        self._emit("setting", f"{title}: {format_weights(weights)}")
-        text = f"{title.capitalize()} {progress.course}: {format_weights(weights)}"
         try:
-            self._up(f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP)
+            self._save(
+                weights,
+                step=step,
+                phase=Phase.STEP,
+                reason="",
+                state=State.RUNNING,
+                weights=weights,
+            )
+        except UpdateError as error:
+            raise RollbackTriggered(f"{title} could not be set: {error}") from error
+        self._emit("setting", f"{title}: {progress.show(weights)}")
+        text = f"{title.capitalize()} {progress.course}: {progress.show(weights)}"
+        try:
+            self._up(f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP, UPDATE_TIMEOUT)
         except BusyError as error:
             raise RolloutHalted(f"another update is running: {error}") from error
         except UpdateError as error:
             raise RollbackTriggered(f"the update to {title} failed: {error}") from error
-        self._emit("set", f"{title}: {format_weights(weights)} are in force")
+        self._watcher = Watcher(self._environment, progress, self._reading)
+        self._emit("set", f"{title}: {progress.show(weights)} are in force")
+
+    def _restore_route(self) -> None:
+        """Give nginx the weights again that somebody else changed there; an update does not."""
+        try:
+            check_route(self._environment.reading(), self._progress)
+        except RolloutHalted:
+            self._environment.reroute(self._progress.weights)
+        except MetricsError:
+            return  # the checks tell
 
     def _watch(self) -> int:
         """Watch the present step until it has passed; returns the index of the next."""
-        environment, progress = self._environment, self._progress
-        watcher = Watcher(environment, progress, self._reading)
+        environment, progress, watcher = self._environment, self._progress, self._watcher
+        assert watcher  # noqa: S101 - a step is watched from its update on
         step = progress.plan[progress.step]
         deadline = step.seconds + float(parse_duration(progress.settings.deadline))
         interval = float(parse_duration(progress.settings.interval))
         spent, last = 0.0, environment.now()
         while True:
             watcher.check()
-            following = self._requested_step()
+            command = self._requested()
             now = environment.now()
             paused = progress.state is State.PAUSED
             spent, last = spent + (0.0 if paused else now - last), now
+            following = None if command is None else self._obey(command, watcher)
             if following is not None:
-                how = "was promoted"
+                how = _promoted(watcher)
                 break
+            paused = progress.state is State.PAUSED
             if not paused and spent >= step.seconds and watcher.passed:
                 how, following = "passed", progress.step + 1
                 break
@@ -177,57 +171,97 @@ class _Rollout:
 
     def _reading(self) -> Reading:
         """Read the counters, after a look whether the stack is as the rollout left it."""
-        self._check_unchanged()
+        try:
+            self._check_unchanged()
+        except UpdateError as error:
+            raise MetricsError(str(error)) from error
         reading = self._environment.reading()
         check_route(reading, self._progress)
         return reading
 
-    def _requested_step(self) -> int | None:
+    def _obey(self, command: Command, watcher: Watcher) -> int | None:
         """Do what was requested; returns the index of the next step where this one is left."""
-        progress, request = self._progress, self._requested()
-        if request is Request.PROMOTE:
-            self._turn(State.RUNNING, "promoted to the next step")
-            return progress.step + 1
-        if request is Request.PROMOTE_FULL:
-            self._turn(State.RUNNING, "promoted to the last step")
-            return max(progress.step + 1, len(progress.plan) - 1)
-        if request is Request.PAUSE:
-            self._turn(State.PAUSED, "paused until resume, promote or abort")
-        if request is Request.RESUME:
-            self._turn(State.RUNNING, "resumed")
+        progress = self._progress
+        if command.request is Request.PAUSE:
+            self._turn(State.PAUSED, "paused until resume, promote or abort", command)
+        elif command.request is Request.RESUME:
+            self._turn(State.RUNNING, "resumed", command)
+        elif command.request in _PROMOTIONS:
+            full = command.request is Request.PROMOTE_FULL
+            where = "the last step" if full else "the next step"
+            text = f"{progress.title(progress.step)} {_promoted(watcher)}, to {where}"
+            self._turn(State.RUNNING, text, command)
+            last = len(progress.plan) - 1
+            return max(progress.step + 1, last) if full else progress.step + 1
         return None
 
-    def _requested(self) -> Request | None:
-        """Take a request from here or from another terminal; one that ends it is raised."""
-        answer = self._environment.interruption()
-        if answer is Answer.HALT:
-            raise RolloutHalted(f"halted by {self._environment.user}")
-        if answer is Answer.ROLL_BACK:
-            raise RollbackTriggered(f"rolled back by {self._environment.user}")
-        request = self._environment.request()
-        if request is Request.ABORT:
-            raise RollbackTriggered("aborted from another terminal")
-        return request
+    def _requested(self) -> Command | None:
+        """Take a command from here or from another terminal; one that ends it is raised.
 
-    def _turn(self, state: State, text: str) -> None:
+        A command for another rollout, and a promotion from another step, are refused.
+        """
+        environment, progress = self._environment, self._progress
+        answer = environment.interruption()
+        if answer is Answer.HALT:
+            raise RolloutHalted(f"halted by {environment.user}")
+        if answer is Answer.ROLL_BACK:
+            raise RollbackTriggered(f"rolled back by {environment.user}")
+        command = environment.command()
+        if command is None:
+            return None
+        if command.rollout != progress.id:
+            self._refuse(command, f"it is for rollout {command.rollout}, which has ended")
+            return None
+        if command.request is Request.ABORT:
+            environment.reply(command, Reply("the rollout rolls back", done=True))
+            raise RollbackTriggered("aborted from another terminal")
+        if command.request in _PROMOTIONS and command.position != progress.position:
+            there = f"from step {command.position}" if command.position else "to the first step"
+            here = f"step {progress.position}"
+            self._refuse(
+                command,
+                f"it is {there}, and the rollout is at {here} of {len(progress.plan)} already. "
+                f"Look, and repeat it if you still want to: "
+                f"./lb rollout promote --stack {environment.stack_name}",
+            )
+            return None
+        return command
+
+    def _refuse(self, command: Command, why: str) -> None:
+        self._environment.reply(command, Reply(why, done=False))
+        self._emit("refused", f"{command.request.value}: {why}")
+
+    def _turn(self, state: State, text: str, command: Command) -> None:
         if self._progress.state is not state:
             self._check_unchanged()
-            self._progress.state = state
-            self._environment.save(self._progress)
+            self._save(state=state)
+        self._environment.reply(command, Reply(text, done=True))
         self._emit(state.value, text)
 
-    def _confirm(self, step: int) -> None:
-        """Wait until the operator, or another terminal, confirms a step."""
+    def _confirm(self, step: int) -> int:
+        """Wait until the operator, or another terminal, confirms a step; returns which one.
+
+        Meanwhile the present step is watched.
+        """
         title, weights = self._progress.title(step), self._progress.weights_of(step)
-        question = f"Continue with {title}: {format_weights(weights)}?"
+        question = f"Continue with {title}: {self._progress.show(weights)}?"
         self._emit("confirm", question)
         while True:
+            if self._watcher:
+                self._watcher.check()
             answer = self._environment.answer(question)
             if answer is False:
                 raise RollbackTriggered(f"{title} was rejected by {self._environment.user}")
-            agreed = self._requested() in {Request.PROMOTE, Request.RESUME, Request.PROMOTE_FULL}
-            if answer or agreed:
-                return
+            if answer:
+                return step
+            command = self._requested()
+            if command is not None and command.request in _PROMOTIONS:
+                self._environment.reply(command, Reply(f"{title} is confirmed", done=True))
+                full = command.request is Request.PROMOTE_FULL
+                return max(step, len(self._progress.plan) - 1) if full else step
+            if command is not None:
+                promote = f"./lb rollout promote --stack {self._environment.stack_name}"
+                self._refuse(command, f"{title} waits for a confirmation: {promote}")
             self._check_unchanged()
             self._environment.sleep(POLL)
 
@@ -235,7 +269,9 @@ class _Rollout:
         progress = self._progress
         command = progress.settings.hook
         if command:
-            code = self._environment.hook(command, progress.hook_environment(when, step))
+            watch = self._watcher.check if self._watcher else lambda: None
+            variables = progress.hook_environment(when, step)
+            code = self._environment.hook(command, variables, watch)
             text = f"the hook {when} {progress.title(step)} exited with {code}"
             if code:
                 raise RollbackTriggered(text)
@@ -245,61 +281,136 @@ class _Rollout:
         """Record in the history that the target was reached."""
         self._check_unchanged()
         progress = self._progress
-        progress.phase = Phase.CLOSING
-        self._environment.save(progress)
-        text = f"Reached {format_weights(progress.target)}, from {format_weights(progress.before)}"
+        self._save(phase=Phase.CLOSING)
+        text = f"Reached {progress.show(progress.target)}, from {progress.show(progress.before)}"
         try:
-            self._up(f"{text}. {_sentence(progress.figures)}", Kind.REACHED)
+            self._up(f"{text}. {_sentence(progress.figures)}", Kind.REACHED, UPDATE_TIMEOUT)
         except UpdateError as error:
             raise RolloutHalted(f"the last update failed: {error}") from error
         self._environment.forget()
         self._emit("reached", text)
 
     def _roll_back(self, reason: str) -> None:
-        """Return to the weights before the rollout: in the config, in nginx and in the state."""
+        """Return to the weights before the rollout: in the config, in nginx and in the state.
+
+        It is attempted again, with growing waits, where the engine or Pulumi fails or stalls.
+        """
+        waits = iter(ROLLBACK_WAITS)
+        self._announced = False
+        while True:
+            try:
+                return self._attempt_rollback(reason)
+            except UpdateError as error:
+                # While Pulumi fails, the sick app should get no more requests all the same.
+                self._environment.reroute(self._progress.before)
+                wait = next(waits, None)
+                if wait is None:
+                    attempts = 1 + len(ROLLBACK_WAITS)
+                    raise RolloutHalted(
+                        f"the rollback failed {attempts} times, the last time because {error}"
+                    ) from error
+                self._emit("waiting", f"the rollback failed, next attempt in {wait:g} s: {error}")
+                self._wait(wait)
+
+    def _wait(self, seconds: float) -> None:
+        until = self._environment.now() + seconds
+        while self._environment.now() < until:
+            if self._environment.interruption() is Answer.HALT:
+                raise RolloutHalted(f"halted by {self._environment.user} in its rollback")
+            self._environment.sleep(POLL)
+
+    def _attempt_rollback(self, reason: str) -> None:
         environment, progress = self._environment, self._progress
         try:
             self._check_unchanged()
         except RolloutHalted as error:
             raise RolloutHalted(
-                f"{error}; not rolled back although {reason}", ours=error.ours
-            ) from (error)
-        progress.phase, progress.reason, progress.state = Phase.ROLLING_BACK, reason, State.RUNNING
-        progress.weights = dict(progress.before)
-        environment.save(progress, progress.before)
-        before, target = format_weights(progress.before), format_weights(progress.target)
-        self._emit("rolling back", f"to {before}: {reason}")
-        environment.reroute(progress.before)
-        text = (
-            f"Rolled back to {before} from {progress.title(progress.step)} to {target}: {reason}."
+                f"{error}; not rolled back although {reason}",
+                ours=error.ours,
+                overwritten=error.overwritten,
+            ) from error
+        if not self._announced:
+            before, target = progress.show(progress.before), progress.show(progress.target)
+            self._emit("rolling back", f"to {before}: {reason}")
+            self._announced = True
+        self._save(
+            progress.before,
+            phase=Phase.ROLLING_BACK,
+            reason=reason,
+            state=State.RUNNING,
+            weights=dict(progress.before),
         )
-        for left in reversed(range(_ROLLBACK_ATTEMPTS)):
-            try:
-                self._up(text, Kind.ROLLED_BACK)
-                break
-            except UpdateError as error:
-                if not left:
-                    raise RolloutHalted(f"the rollback failed: {error}") from error
-                environment.sleep(POLL)
+        # Ahead of the update, which takes seconds, and after the record, by which a later process
+        # knows whose weights these are.
+        environment.reroute(progress.before)
+        before, target = progress.show(progress.before), progress.show(progress.target)
+        title = progress.title(progress.step)
+        text = f"Rolled back to {before} from {title} to {target}: {reason}."
+        self._up(text, Kind.ROLLED_BACK, ROLLBACK_TIMEOUT)
         environment.forget()
         self._emit("rolled back", text)
 
     def _halt(self, reason: RolloutHalted) -> None:
+        stack = self._environment.stack_name
+        ways = [] if not reason.ours else [fix(stack)]
+        if reason.overwritten:
+            ways = [fix_by_force(stack, reason.overwritten)]
+        text = ". ".join([str(reason).rstrip("."), *ways])
         if reason.ours:
-            self._progress.state, self._progress.reason = State.HALTED, str(reason)
-            self._environment.save(self._progress)
-        self._emit("halted", str(reason))
+            try:
+                self._save(state=State.HALTED, reason=str(reason))
+            except (UpdateError, RolloutHalted) as error:
+                text += f" (this could not be noted in the config: {error})"
+        self._emit("halted", text)
 
-    def _up(self, text: str, kind: Kind) -> None:
+    def _save(self, new_weights: Mapping[str, int] | None = None, **changes: Any) -> None:
+        """Change the record, here and in the config; if that fails, in neither.
+
+        Raises:
+            UpdateError: when it is not in the config.
+        """
+        environment, progress = self._environment, self._progress
+        old = {name: getattr(progress, name) for name in changes}
+
+        def put(values: Mapping[str, Any]) -> None:
+            for name, value in values.items():
+                setattr(progress, name, value)
+
+        put(changes)
+        try:
+            environment.save(progress, new_weights)
+        except UpdateError:
+            # A command that stalled and was ended may have written it before.
+            if not self._is_saved():
+                put(old)
+                raise
+
+    def _is_saved(self) -> bool:
+        try:
+            return self._environment.record() == self._progress
+        except (UpdateError, RolloutHalted):
+            return False
+
+    def _up(self, text: str, kind: Kind, timeout: float) -> None:
         environment, progress = self._environment, self._progress
         done = environment.updates(progress.updates) if kind is Kind.ROLLED_BACK else []
         undoes = (done[0].number, done[-1].number) if done else None
-        environment.up(message.write(Message(text, kind, progress.id, environment.user, undoes)))
+        trailers = Message(text, kind, progress.id, environment.user, undoes)
+        environment.up(message.write(trailers), timeout)
 
     def _emit(self, kind: str, text: str) -> None:
         progress = self._progress
-        now, weights = self._environment.now(), dict(progress.weights)
-        self._environment.emit(Event(kind, now, text, progress.step + 1, weights))
+        now = self._environment.now()
+        self._environment.emit(Event(kind, now, text, progress.step + 1, progress.shown_weights))
+
+
+_PROMOTIONS = frozenset({Request.PROMOTE, Request.PROMOTE_FULL})
+
+
+def _promoted(watcher: Watcher) -> str:
+    """Say how a step was left by a promotion, also that there was no good verdict yet."""
+    without = "" if watcher.passed else f" without a good check ({watcher.trouble})"
+    return f"was promoted{without}"
 
 
 def _sentence(text: str) -> str:

@@ -1,6 +1,6 @@
 """The environment of a rollout: everything that it does and reads outside itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -8,7 +8,7 @@ from typing import Protocol
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window
-from loadbalancer.rollout.control import Answer, Request
+from loadbalancer.rollout.control import Answer, Command, Reply
 from loadbalancer.rollout.record import Progress
 from loadbalancer.state.history import Update
 
@@ -58,6 +58,10 @@ class Environment(Protocol):
     """The stack, nginx's counters, the operator, and the clock."""
 
     @property
+    def stack_name(self) -> str:
+        """Name of the stack, for the commands in messages."""
+
+    @property
     def user(self) -> str:
         """Who runs the rollout, as user@host."""
 
@@ -73,8 +77,18 @@ class Environment(Protocol):
     def reading(self) -> Reading:
         """Read nginx's counters; raises MetricsError."""
 
+    def probe(self, app: str) -> frozenset[str]:
+        """Ask the servers of an app now; returns the paths of PROBED that at least one answered.
+
+        Raises MetricsError where nginx cannot ask them.
+        """
+
     def record(self) -> Progress | None:
-        """Read the record of the rollout in the config; None without one."""
+        """Read the record of the rollout in the config; None without one.
+
+        This and the next three raise UpdateError where Pulumi cannot tell, and RolloutHalted where
+        the config cannot be read.
+        """
 
     def weights(self) -> Mapping[str, int]:
         """Read the weights in the config, of every app that it deploys."""
@@ -86,22 +100,33 @@ class Environment(Protocol):
         """List the updates with a higher number."""
 
     def save(self, progress: Progress, weights: Mapping[str, int] | None = None) -> None:
-        """Write the record, and with it the weights, into the config as one change."""
+        """Write the record, and the weights with it, as one change of the config.
+
+        Raises UpdateError.
+        """
 
     def forget(self) -> None:
-        """Remove the record from the config."""
+        """Remove the record from the config; raises UpdateError."""
 
-    def up(self, message: str) -> None:
-        """Bring the stack to its config; raises UpdateError."""
+    def up(self, message: str, timeout: float) -> None:
+        """Bring the stack to its config within so many seconds; raises UpdateError."""
 
     def reroute(self, weights: Mapping[str, int]) -> None:
         """Give nginx these weights ahead of an update, if that is possible."""
 
-    def hook(self, command: str, environment: Mapping[str, str]) -> int:
-        """Run a command; returns its exit code."""
+    def hook(
+        self, command: str, environment: Mapping[str, str], meanwhile: Callable[[], None]
+    ) -> int:
+        """Run a command, and call a function again and again meanwhile; returns the exit code.
 
-    def request(self) -> Request | None:
-        """Take the request of another terminal, once."""
+        If that raises an error, the command is ended.
+        """
+
+    def command(self) -> Command | None:
+        """Take the command of another terminal, once."""
+
+    def reply(self, command: Command, reply: Reply) -> None:
+        """Answer it."""
 
     def answer(self, question: str) -> bool | None:
         """Return the operator's answer to a question; None while there is none."""

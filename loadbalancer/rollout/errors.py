@@ -24,7 +24,7 @@ class AlreadyRunningError(RuntimeError):
 
 
 class UpdateError(RuntimeError):
-    """An update failed; the message is Pulumi's."""
+    """An update, or a change of the config, failed; the message is Pulumi's."""
 
 
 class BusyError(UpdateError):
@@ -32,11 +32,16 @@ class BusyError(UpdateError):
 
 
 class RolloutHalted(Exception):
-    """The rollout stops where it is; `ours` tells whether the record is still its own."""
+    """The rollout stops where it is.
 
-    def __init__(self, reason: str, *, ours: bool = True) -> None:
+    `ours` tells whether the record is still its own, and `overwritten` what `abort --force` would
+    overwrite and `resume` would not accept, if there is anything.
+    """
+
+    def __init__(self, reason: str, *, ours: bool = True, overwritten: str = "") -> None:
         super().__init__(reason)
         self.ours = ours
+        self.overwritten = overwritten
 
 
 class RollbackTriggered(Exception):

@@ -10,7 +10,7 @@ from loadbalancer.config import checks
 from loadbalancer.config.model import PLANS, RolloutSettings
 from loadbalancer.rollout.errors import RolloutError, UsageError
 from loadbalancer.state.history import Update
-from loadbalancer.state.message import Kind, format_weights
+from loadbalancer.state.message import SECRET, Kind, format_weights
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def resolve(configured: RolloutSettings, given: Mapping[str, object]) -> Rollout
 def check_target(
     settings: RolloutSettings, before: Mapping[str, int], folders: Collection[str]
 ) -> None:
-    """Compare the target with the apps that exist.
+    """Compare the target with the apps that exist. Deployed apps of weight 0 need no target.
 
     Args:
         settings: those of the rollout.
@@ -93,22 +93,35 @@ def check_target(
         folders: apps that have a folder.
 
     Raises:
-        UsageError: when an app of the target has no folder, or a deployed one has no weight.
+        UsageError: when an app of the target has no folder, or one with a share has no target.
     """
     unknown = sorted(settings.to.keys() - set(folders))
     if unknown:
         raise UsageError(f"--to: {unknown[0]} has no folder apps/{unknown[0]}")
-    unnamed = sorted(before.keys() - settings.to.keys())
+    unnamed = sorted(app for app, weight in before.items() if weight and app not in settings.to)
     if unnamed:
         raise UsageError(
-            f"--to: {unnamed[0]} is deployed and has no target weight. Name one: {unnamed[0]}=0"
+            f"--to: {unnamed[0]} has a share and no target weight. Name one: {unnamed[0]}=0"
         )
 
 
+def with_idle_apps(settings: RolloutSettings, before: Mapping[str, int]) -> RolloutSettings:
+    """Add the apps that are deployed and not named to the target, which keeps them at weight 0."""
+    idle = {app: 0 for app in before.keys() - settings.to.keys()}
+    return settings.model_copy(update={"to": {**idle, **settings.to}})
+
+
 def check_stack(
-    stack: str, before: Mapping[str, int], outputs: Mapping[str, Any], updates: Sequence[Update]
+    stack: str,
+    before: Mapping[str, int],
+    outputs: Mapping[str, Any],
+    updates: Sequence[Update],
+    *,
+    secret: bool = False,
 ) -> None:
     """Compare the weights in the config with the stack's outputs and history.
+
+    Weights that are secret are not in the message.
 
     Raises:
         RolloutError: when the stack is not up, or an update or a rollout has not been completed.
@@ -117,10 +130,11 @@ def check_stack(
         raise RolloutError(
             f"stack {stack} is not up, or has no admin port. Bring it up: ./lb up --stack {stack}"
         )
-    deployed = {app: int(weight) for app, weight in outputs.get("weights", {}).items()}
-    if deployed != dict(before):
+    deployed = _deployed(outputs)
+    if deployed is not None and deployed != dict(before):
+        has, force = (SECRET if secret else format_weights(one) for one in (before, deployed))
         raise RolloutError(
-            f"weights: the config has {format_weights(before)}, and {format_weights(deployed)} are "
+            f"weights: the config has {has}, and {force} are "
             f"in force. Bring the stack to its config first: ./lb up --stack {stack}"
         )
     if updates[-1].message.kind is Kind.STEP:
@@ -128,6 +142,14 @@ def check_stack(
             f"a rollout that was started elsewhere, by {updates[-1].who}, has not ended. End it "
             f"there, or roll back: ./lb rollback --stack {stack}"
         )
+
+
+def _deployed(outputs: Mapping[str, Any]) -> dict[str, int] | None:
+    """Read the weights among a stack's outputs; None where they are encrypted."""
+    try:
+        return {app: int(weight) for app, weight in outputs.get("weights", {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _name(path: tuple[int | str, ...]) -> str:

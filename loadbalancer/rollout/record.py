@@ -1,5 +1,6 @@
 """The record of a rollout, which is kept in the stack's config and outlives the process."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
@@ -12,7 +13,7 @@ from loadbalancer.rollout.control import Holder
 from loadbalancer.rollout.plan import Plan, interpolate, plan_from_settings
 from loadbalancer.rollout.status import State
 from loadbalancer.state.config_file import RECORD_KEY
-from loadbalancer.state.message import format_weights
+from loadbalancer.state.message import SECRET, format_weights
 
 
 class Phase(StrEnum):
@@ -28,10 +29,11 @@ class Progress(BaseModel):
     """A rollout that has not ended.
 
     `before` are the weights at its start, `weights` those it has set last, and `step` is the index
-    of the present step. `updates` is the number of the last update before it: every later one
-    must be its own. `config` holds a digest of each other value of the stack's config, `since` is
-    in seconds since the epoch, `reason` says why it is halted or rolls back, and `figures` are
-    those of the last step.
+    of the present step. `updates` is the number of the last update before it, and `updated` when
+    that began: every later one must be its own. `secret` says that the weights are encrypted in
+    the config, and must not be shown. `config` holds a digest of each other value of the stack's
+    config, `reason` says why it is halted or rolls back, and `figures` are those of the last step.
+    Times (`updated`, `since`) are in seconds since the epoch.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
@@ -47,6 +49,8 @@ class Progress(BaseModel):
     step: int = 0
     reason: str = ""
     figures: str = ""
+    updated: float = 0.0
+    secret: bool = False
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -64,6 +68,20 @@ class Progress(BaseModel):
         """Its steps."""
         return plan_from_settings(self.settings)
 
+    @property
+    def position(self) -> int:
+        """How many steps have been entered."""
+        return 0 if self.phase is Phase.STARTED else self.step + 1
+
+    @property
+    def shown_weights(self) -> dict[str, int]:
+        """Weights that it has set last, for a view; none if they are secret."""
+        return {} if self.secret else dict(self.weights)
+
+    def show(self, weights: Mapping[str, int]) -> str:
+        """Write weights, unless they are secret."""
+        return SECRET if self.secret else format_weights(weights)
+
     def weights_of(self, step: int) -> dict[str, int]:
         """Return the weights of a step, by its index."""
         return interpolate(self.before, self.target, self.plan[step].fraction)
@@ -71,7 +89,7 @@ class Progress(BaseModel):
     @property
     def course(self) -> str:
         """Its start and its target."""
-        return f"from {format_weights(self.before)} to {format_weights(self.target)}"
+        return f"from {self.show(self.before)} to {self.show(self.target)}"
 
     @property
     def overview(self) -> str:

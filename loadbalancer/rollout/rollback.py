@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from loadbalancer.rollout.errors import RolloutError, UsageError
 from loadbalancer.state.history import Update, last_stable
-from loadbalancer.state.message import Kind, Message, format_weights
+from loadbalancer.state.message import SECRET, Kind, Message, format_weights
 
 
 def prepare(
@@ -13,6 +13,8 @@ def prepare(
     present: Mapping[str, int],
     folders: Collection[str],
     stack: str,
+    *,
+    secret: bool = False,
 ) -> tuple[dict[str, int], Message]:
     """Find the weights of a rollback, and write the message of its update.
 
@@ -22,6 +24,7 @@ def prepare(
         present: weights in the config.
         folders: apps that have a folder.
         stack: the stack's name.
+        secret: whether weights are encrypted, so that the message must not hold them.
 
     Raises:
         UsageError: when there is no such update.
@@ -29,8 +32,8 @@ def prepare(
     """
     found = find(updates, number, present, stack)
     weights = weights_of(found, present, folders)
-    text = f"Rolled back to update {found.number}: {format_weights(weights)}, "
-    text += f"from {format_weights(present)}."
+    to, now = (SECRET if secret else format_weights(one) for one in (weights, present))
+    text = f"Rolled back to update {found.number}: {to}, from {now}."
     undoes = (found.number + 1, updates[-1].number) if found is not updates[-1] else None
     return weights, Message(text, Kind.ROLLED_BACK, undoes=undoes)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi
 
 if TYPE_CHECKING:  # they take long to import, and not every verb needs them
     from loadbalancer.config.model import Settings
@@ -17,34 +18,47 @@ RECORD_KEY = "loadbalancer-rollout:progress"
 """Key of the record of a rollout, in a namespace that the program does not read."""
 WRITING = 5.0
 """Seconds for which another program may be in the middle of writing the file."""
+_READ = ("weights", "rollout")
+"""Keys that a rollout reads, and so decrypts."""
 
 
-class SecretValueError(ValueError):
-    """The value is encrypted; the message names the key and the command that fixes it."""
+class ConfigFileError(ValueError):
+    """The file is not one of Pulumi's; the message says where and why."""
 
 
 class ConfigFile:
-    """What is in `Pulumi.STACK.yaml`."""
+    """What is in `Pulumi.STACK.yaml`.
 
-    def __init__(self, project: Project, stack: str) -> None:
+    Encrypted values are decrypted by Pulumi, each time that they have changed.
+    """
+
+    def __init__(self, project: Project, stack: str, pulumi: Pulumi | None = None) -> None:
         self._project = project
         self._stack = stack
         self._path = project.stack_file(stack)
         self._prefix = f"{project.name}:"
+        self._pulumi = pulumi or Pulumi(project.folder)
+        self._decrypted: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._path.name
 
     def values(self) -> dict[str, Any]:
         """Read every value by its full key, such as `loadbalancer:weights`; none without a file.
 
         Raises:
-            ValueError: when the file is not YAML of that form.
+            ConfigFileError: when the file is not YAML of that form.
         """
         deadline = time.monotonic() + WRITING
         while True:
             try:
                 return self._read()
-            except (ValueError, yaml.YAMLError) as error:
+            except (OSError, ValueError, yaml.YAMLError) as error:
                 if time.monotonic() > deadline:
-                    raise ValueError(f"{self._path.name} is not valid: {error}") from error
+                    reason = " ".join(str(error).split())
+                    raise ConfigFileError(f"{self.name} is not valid: {reason}") from error
             time.sleep(0.1)
 
     def _read(self) -> dict[str, Any]:
@@ -55,35 +69,59 @@ class ConfigFile:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
         if not isinstance(content, Mapping):
             raise ValueError("it is empty")
-        return dict(content.get("config") or {})
+        config = content.get("config") or {}
+        if not isinstance(config, Mapping):
+            raise ValueError("config is not a set of named values")
+        return {str(key): value for key, value in config.items()}
 
     def record(self) -> str | None:
-        """Read the text of the record of a rollout; None without one."""
+        """Read the text of the record of a rollout; None without one. Errors are as of `values`.
+
+        Raises:
+            PulumiError: when it is encrypted and cannot be decrypted.
+        """
         value = self.values().get(RECORD_KEY)
-        return None if value is None else _text(value)
+        return None if value is None else _text(self._plain(RECORD_KEY, value))
+
+    def has_secret_weights(self) -> bool:
+        """Tell whether weights, those of the stack or the target of rollouts, are encrypted."""
+        values = self.values()
+        return any(is_secret(values.get(f"{self._prefix}{key}")) for key in _READ)
+
+    def _plain(self, key: str, value: object) -> object:
+        """Return a value, decrypted if it is a secret."""
+        if not is_secret(value):
+            return value
+        known = json.dumps(value)
+        if known not in self._decrypted:
+            self._decrypted[known] = self._pulumi.run("config", "get", key, stack=self._stack)
+        text = self._decrypted[known]
+        return text if set(value) == {"secure"} else json.loads(text)  # type: ignore[call-overload]
 
     def settings(self) -> "Settings":
         """Check the config as the program does; encrypted values that a rollout ignores are not.
 
         Raises:
             ConfigError: when the config is invalid.
-            SecretValueError: when the weights or the options of rollouts are encrypted.
+            ConfigFileError: when the file is not one of Pulumi's.
+            PulumiError: when the weights or the options of rollouts cannot be decrypted.
         """
         from loadbalancer.config import apps, load  # noqa: PLC0415 - see above
+        from loadbalancer.config.fix_commands import FixCommands  # noqa: PLC0415
 
         own = {
             key.removeprefix(self._prefix): value
             for key, value in self.values().items()
             if key.startswith(self._prefix)
         }
-        for key in ("weights", "rollout"):
-            if is_secret(own.get(key)):
-                raise SecretValueError(
-                    f"{key}: the value is encrypted, and a rollout reads plain values only. "
-                    f"Set it again: pulumi config set --plaintext {key} VALUE --stack {self._stack}"
-                )
-        plain = {key: _text(value) for key, value in own.items() if not is_secret(value)}
-        return load.load(plain, apps.find(self._project.folder / "apps"))
+        secrets = [key for key in _READ if is_secret(own.get(key))]
+        plain = {
+            key: self._plain(f"{self._prefix}{key}", value) if key in _READ else value
+            for key, value in own.items()
+            if key in _READ or not is_secret(value)
+        }
+        fix = FixCommands(plain, stack=self._stack, secrets=secrets)
+        return load.load(plain, apps.find(self._project.folder / "apps"), fix=fix)
 
     def digests(self) -> dict[str, str]:
         """Return a digest of each value that a rollout does not change, by its key."""

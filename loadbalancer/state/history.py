@@ -2,8 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,8 @@ from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import Pulumi
 
 _PAGE = 1000
+UNKNOWN = object()
+"""An encrypted value."""
 _SUFFIXES = (".history.json", ".history.json.gz")
 
 
@@ -23,8 +25,11 @@ _SUFFIXES = (".history.json", ".history.json.gz")
 class Update:
     """One update: its number from 1, when it began, what it was, and how it ended.
 
-    `what` is Pulumi's word, such as update or destroy; `config` is the text of the weights in its
-    config, None where they are encrypted. `during` says that a rollout was in progress.
+    `what` is Pulumi's word, such as update or destroy; `config` is the value of the weights in its
+    config: a text, an object, or None for none. `secret` says that they are encrypted there, so
+    that they must not be shown; until they are decrypted they are UNKNOWN. `folders` are the apps
+    that exist now, `record` is the text of the record of the rollout that was in progress, and
+    `environment` what Pulumi noted of where it ran.
     """
 
     number: int
@@ -32,18 +37,40 @@ class Update:
     what: str
     result: str
     message: Message
-    config: str | None
-    during: bool
+    config: object
+    record: str | None = None
+    secret: bool = False
+    folders: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def during(self) -> bool:
+        """Whether a rollout was in progress."""
+        return self.record is not None
 
     @property
     def who(self) -> str:
-        """User who ran it, as user@host; empty where the message does not say."""
-        return self.message.by
+        """User who ran it: user@host of our messages, else whom Git names; empty without both.
+
+        Pulumi notes the author and the committer of the checked-out commit, not who runs it.
+        """
+        noted = (self.environment.get(f"git.{role}") for role in ("committer", "author"))
+        return self.message.by or next((name for name in noted if name), "")
+
+    @property
+    def commit(self) -> str:
+        """Commit that was checked out, in full; empty where Pulumi found none."""
+        return self.environment.get("git.head", "")
+
+    @property
+    def why(self) -> str:
+        """Text of its message, which is the subject of the commit where none was given."""
+        return self.message.text
 
     @cached_property
     def weights(self) -> Mapping[str, int] | None:
-        """Weights in its config; None where they are encrypted or not valid."""
-        return None if self.config is None else _weights(self.config)
+        """Weights of the apps that it deployed; None where they are not known or not valid."""
+        return None if self.config is UNKNOWN else _weights(self.config, self.folders)
 
     @property
     def succeeded(self) -> bool:
@@ -67,8 +94,11 @@ class History:
         stack = self._stack.rpartition("/")[2]
         return None if backend is None else backend / "history" / self._project.name / stack
 
-    def all(self) -> list[Update]:
+    def all(self, *, decrypt: bool = False) -> list[Update]:
         """List all updates, the oldest first.
+
+        Args:
+            decrypt: decrypt the weights that are secret. It takes a Pulumi process.
 
         Raises:
             PulumiError: when `pulumi` fails.
@@ -76,11 +106,24 @@ class History:
         entries = self._from_files()
         if entries is None:
             entries = self._from_pulumi()
-        return parse(entries, self._project.name)
+        updates = self._parse(entries)
+        if decrypt and any(update.secret for update in updates):
+            return self._parse(self._from_pulumi("--show-secrets"))
+        return updates
+
+    def last_entry(self) -> Mapping[str, Any] | None:
+        """Return the newest entry of a file backend as it is, encrypted values too."""
+        return next(iter(self._from_files() or ()), None)
 
     def from_files(self) -> list[Update]:
         """List the updates as far as files tell them, so without a process."""
-        return parse(self._from_files() or [], self._project.name)
+        return self._parse(self._from_files() or [])
+
+    def _parse(self, entries: Sequence[Mapping[str, Any]]) -> list[Update]:
+        folder = self._project.folder / "apps"
+        found = folder.iterdir() if folder.is_dir() else ()
+        folders = [path.name for path in found if not path.name.startswith("_") and path.is_dir()]
+        return parse(entries, self._project.name, folders)
 
     def _from_files(self) -> list[Mapping[str, Any]] | None:
         """Read the files, each once, the newest first; None where there are none to read."""
@@ -98,10 +141,10 @@ class History:
                     names = [other for other in names if other != name]
         return [self._entries[name] for name in reversed(names)]
 
-    def _from_pulumi(self) -> list[Mapping[str, Any]]:
+    def _from_pulumi(self, *more: str) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         for page in range(1, 1000):
-            options = ("--page-size", str(_PAGE), "--page", str(page))
+            options = (*more, "--page-size", str(_PAGE), "--page", str(page))
             text = self._pulumi.run("stack", "history", "--json", *options, stack=self._stack)
             some = json.loads(text or "[]")
             found += some
@@ -121,30 +164,40 @@ def _read(path: Path) -> Mapping[str, Any]:
     return entry
 
 
-def parse(entries: Sequence[Mapping[str, Any]], project: str) -> list[Update]:
+def parse(
+    entries: Sequence[Mapping[str, Any]], project: str, folders: Collection[str] = ()
+) -> list[Update]:
     """Read entries, the newest first, as files or `pulumi stack history --json` have them.
 
     Args:
         entries: the entries; a file backend does not number them, so they are counted.
         project: the project's name, which is the namespace of its config.
+        folders: apps that have a folder; a default weight is one of them.
 
     Returns:
         The updates, the oldest first.
     """
     ended = [one for one in reversed(entries) if one.get("result") != "in-progress"]
-    return [_update(number, one, project) for number, one in enumerate(ended, 1)]
+    return [_update(number, one, project, folders) for number, one in enumerate(ended, 1)]
 
 
-def _update(number: int, one: Mapping[str, Any], project: str) -> Update:
+def _update(number: int, one: Mapping[str, Any], project: str, folders: Collection[str]) -> Update:
     config = one.get("config") or {}
+    weights, secret = _value(config.get(f"{project}:weights"))
+    record, _ = _value(config.get(RECORD_KEY))
+    if record is not None and not isinstance(record, str):
+        record = "" if record is UNKNOWN else json.dumps(record)
     return Update(
         number=int(one.get("version") or number),
         time=_time(one["startTime"]),
         what=one.get("kind", ""),
         result=one.get("result", ""),
         message=message.parse(one.get("message", "")),
-        config=_config_text(config.get(f"{project}:weights", "")),
-        during=RECORD_KEY in config,
+        config=weights,
+        record=record,
+        secret=secret,
+        folders=tuple(folders),
+        environment=one.get("environment") or {},
     )
 
 
@@ -156,21 +209,21 @@ def _time(value: object) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _config_text(value: object) -> str | None:
-    """Return a config value as text, None if it is a secret.
+def _value(value: object) -> tuple[object, bool]:
+    """Return a config value, UNKNOWN where it is encrypted, and whether it is a secret.
 
-    A file has the value itself or `{"secure": ...}`; `pulumi` prints an object about it.
+    A file has the value itself or `{"secure": ...}`; `pulumi` prints an object about it, in which
+    the value of a secret is missing unless it was asked to show it.
     """
     if isinstance(value, Mapping) and isinstance(value.get("secret"), bool):
-        if value["secret"]:
-            return None
-        value = value.get("value", "")
-    if is_secret(value):
-        return None
-    return value if isinstance(value, str) else json.dumps(value)
+        secret = value["secret"]
+        missing = UNKNOWN if secret else None
+        return value.get("objectValue", value.get("value", missing)), secret
+    return (UNKNOWN, True) if is_secret(value) else (value, False)
 
 
-def _weights(text: str) -> dict[str, int] | None:
+def _weights(value: object, folders: Collection[str]) -> dict[str, int] | None:
+    """Read weights as the program does, with the apps that exist now."""
     # They take long to import, and `rollout status` shows no weights of an update.
     from pydantic_core import PydanticCustomError  # noqa: PLC0415
 
@@ -178,11 +231,21 @@ def _weights(text: str) -> dict[str, int] | None:
     from loadbalancer.config.values import read_pairs  # noqa: PLC0415
 
     try:
-        found = read_pairs(text) if text else {}
+        found = read_pairs(value) if value else {}
         given = {app: int(weight) for app, weight in found.items()}  # type: ignore[attr-defined]
     except (PydanticCustomError, ValueError, TypeError, AttributeError):
         return None
-    return {**DEFAULT_WEIGHTS, **given}
+    if isinstance(value, str) and value.strip():
+        return given  # a text is the whole set
+    defaults = {app: weight for app, weight in DEFAULT_WEIGHTS.items() if app in folders}
+    # Pulumi hands over the defaults of Pulumi.yaml as if they were set.
+    missing = DEFAULT_WEIGHTS.keys() - set(folders)
+    own = {
+        app: weight
+        for app, weight in given.items()
+        if app not in missing or weight != DEFAULT_WEIGHTS[app]
+    }
+    return {**defaults, **own}
 
 
 def foreign(updates: Iterable[Update], rollout: str) -> Update | None:

@@ -60,6 +60,10 @@ def parse(text: str) -> Message:
     )
 
 
+SECRET = "[secret]"  # noqa: S105 - it is in place of one
+"""What is shown in place of an encrypted value, as in Pulumi."""
+
+
 def format_weights(weights: Mapping[str, int]) -> str:
     """Write weights as the command line takes them: `app1=6,app2=4`."""
     return ",".join(f"{app}={weight}" for app, weight in sorted(weights.items()))

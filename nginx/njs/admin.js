@@ -37,6 +37,18 @@ async function readyz(r) {
     r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');
 }
 
+// Which of two paths the servers of an app answer, for rollouts: an app that hangs has no counters.
+async function probe(r) {
+    const app = routing.apps().filter((one) => one.name === r.args.app)[0];
+    if (!app) {
+        r.return(404, 'no such app\n');
+        return;
+    }
+    const found = await servers.probe(app, ['/', '/healthz']);
+    r.headersOut['Content-Type'] = 'application/json';
+    r.return(200, JSON.stringify({ app: app.name, servers: found }));
+}
+
 // Allows this container and its host, whose requests come from the network's gateway. Requests of
 // other containers come from their own addresses.
 function allowed(r) {
@@ -52,4 +64,4 @@ function gateway() {
     return found && found[2].match(/../g).reverse().map((byte) => parseInt(byte, 16)).join('.');
 }
 
-export default { metrics, status, healthz, readyz, allowed };
+export default { metrics, status, healthz, readyz, probe, allowed };

@@ -34,6 +34,9 @@ function text(state) {
     histogram('upstream_duration_seconds',
         'Time of one attempt, from its start to the last byte of the response.',
         (app) => app.upstream_duration);
+    histogram('header_duration_seconds',
+        'Time of one attempt, from its start to the response header, or to its end without one.',
+        (app) => app.header_duration);
     family('received_bytes_total', 'counter', 'Bytes received from clients.',
         every.map((app) => [labels(app), app.received_bytes]));
     family('sent_bytes_total', 'counter', 'Bytes sent to clients.',

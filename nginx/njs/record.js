@@ -50,13 +50,16 @@ function count(v) {
         add(kind, app, 'sum', took);
     }
 
-    // One counter for the code and both buckets, in place of four.
+    // One counter for the code and the three buckets, in place of five.
     function answered(app) {
         const took = scale.milliseconds(v.request_time);
         const attempt = scale.milliseconds(v.upstream_response_time);
-        add('answered', app, `${v.status}:${scale.bucket(took)}:${scale.bucket(attempt)}`, 1);
+        const waited = scale.milliseconds(v.upstream_header_time);
+        const buckets = [took, attempt, waited].map(scale.bucket).join(':');
+        add('answered', app, `${v.status}:${buckets}`, 1);
         add('duration', app, 'sum', took);
         add('upstream', app, 'sum', attempt);
+        add('header', app, 'sum', waited);
         return app;
     }
 
@@ -69,6 +72,7 @@ function count(v) {
     function attempts() {
         const addresses = list(v.upstream_addr);
         const seconds = list(v.upstream_response_time);
+        const headers = list(v.upstream_header_time);
         let app;
         for (let i = 0; i < addresses.length; i++) {
             // Without a port of an app it is the upstream's name: no server was available.
@@ -77,6 +81,8 @@ function count(v) {
                 app = attempted;
                 add('attempts', app, outcome(i), 1);
                 observe('upstream', app, seconds[i]);
+                // Without a header the server has let the request wait to the end of the attempt.
+                observe('header', app, headers[i] === '-' ? seconds[i] : headers[i]);
             }
         }
         return app;

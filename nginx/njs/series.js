@@ -34,6 +34,8 @@ function read() {
         put('attempts', name[1], 'answered', item[1]);
         observe('duration', name[1], parts[1], item[1]);
         observe('upstream', name[1], parts[2], item[1]);
+        // nginx.conf's names do without this time, which is in the same hundredth of a second.
+        observe('header', name[1], parts[3] || parts[2], item[1]);
     });
     return found;
 }

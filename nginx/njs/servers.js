@@ -19,6 +19,24 @@ async function ask(server) {
     return up;
 }
 
+// Asks every server of an app for some paths now; a server answers with any status within the
+// location's js_fetch_timeout. HEAD, so that the size of a response does not matter.
+function probe(app, paths) {
+    return Promise.all(app.servers.map(async (server) => {
+        const answers = await Promise.all(paths.map((path) => head(`http://${server}${path}`)));
+        return { name: server, answered: paths.filter((_, i) => answers[i]) };
+    }));
+}
+
+async function head(url) {
+    try {
+        await ngx.fetch(url, { method: 'HEAD' });
+        return true;
+    } catch (error) {
+        return false;
+    }
+}
+
 // Returns the servers of all apps: app -> [{name, up}].
 async function all() {
     const found = {};
@@ -32,4 +50,4 @@ async function all() {
     return found;
 }
 
-export default { all };
+export default { all, probe };

@@ -45,6 +45,7 @@ function counted(counters, app) {
         sent_bytes: bytes(counters.sent, app),
         request_duration: series.histogram(counters, 'duration', app),
         upstream_duration: series.histogram(counters, 'upstream', app),
+        header_duration: series.histogram(counters, 'header', app),
     };
 }
 

@@ -54,6 +54,7 @@ def app(
         "sent_bytes": 0,
         "request_duration": {"counts": counts, "sum": 0.003 * requests},
         "upstream_duration": {"counts": counts, "sum": 0.003 * requests},
+        "header_duration": {"counts": counts, "sum": 0.003 * requests},
     }
 
 

@@ -37,10 +37,15 @@ def misbehave():
         import time
 
         time.sleep(fault["sleep"])
+    if request.path == "/long":
+        return "x" * 20_000_000
     if fault["every"] and next(asked) % fault["every"] == 0:
         return "broken", 500
 """
-"""Code of an app that answers every nth request with 500, or all slowly, as last requested."""
+"""Code of an app that answers every nth request with 500, or all slowly, as last requested.
+
+`/long` is a long answer, longer than the buffers between an app and its client.
+"""
 
 LONGEST = 500
 """Seconds that a verb may take: some start Pulumi a dozen times, on a busy machine."""

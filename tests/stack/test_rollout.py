@@ -4,10 +4,17 @@ All tests share one stack and continue from the weights that the test before has
 and slower, is in tests/faults/test_rollout.py.
 """
 
+import json
+import socket
 import time
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
+from loadbalancer.metrics.window import since
+from loadbalancer.state.message import format_weights
+from tests.stack import counters
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 from tests.stack.rolling import (
@@ -91,6 +98,74 @@ def test_errors_at_a_step_roll_back_at_once(stack: Deployment) -> None:
     fail(stack)
 
 
+def test_a_version_that_hangs_is_led_back_without_any_sample(stack: Deployment) -> None:
+    options = ("--steps", "50,100", "--step-time", "1h", "--interval", "2s", "--confirm", "2")
+    # Its clients wait for longer than three checks take, and are counted only then.
+    with wrk(stack.url, method="GET"), rolling(stack, "start", *TO, *options) as rollout:
+        rollout.wait_for("set", 1)
+        fail(stack, sleep=45)
+        assert rollout.end() == 3
+    kinds = [one["kind"] for one in rollout.events if one["kind"] != "check inconclusive"][-5:]
+    assert kinds == [*["check failed"] * 3, "rolling back", "rolled back"], rollout.events
+    has_rolled_back(stack, BEFORE, "3 checks in a row failed, the last because app2 ", "answered")
+    works_again(stack)
+
+
+def works_again(stack: Deployment) -> None:
+    """Wait until app2 takes requests again; until then it holds those of before."""
+
+    def look() -> object:
+        try:
+            fail(stack)
+        except requests.RequestException as error:
+            return error
+        return None
+
+    PATIENCE.until("app2 to answer", look)
+
+
+def test_an_app_is_watched_while_a_confirmation_is_awaited(stack: Deployment) -> None:
+    options = ("--steps", "50,100", "--confirm", "2", *QUICK)
+    with wrk(stack.url, method="GET"), rolling(stack, "start", *TO, *options) as rollout:
+        rollout.wait_for("confirm")
+        fail(stack, every=2)
+        assert rollout.end() == 3
+    has_rolled_back(stack, BEFORE, "3 checks in a row failed", "app2 failed ")
+    fail(stack)
+
+
+def test_slow_clients_are_not_the_time_of_an_app(stack: Deployment) -> None:
+    """Of an upload and of a download, each with a pause of the client's own."""
+    pause = 1.5
+    before = counters.read(stack)
+    host, port = urlsplit(stack.url).hostname, urlsplit(stack.url).port
+    assert host
+    with socket.create_connection((host, port or 80), timeout=60) as client:
+        head = f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
+        client.sendall(head.encode() + b"ab")
+        time.sleep(pause)
+        client.sendall(b"cd")
+        while client.recv(65536):
+            pass
+    with requests.get(f"{stack.url}/long", stream=True, timeout=60) as answer:
+        chunks = answer.iter_content(65536)
+        next(chunks)
+        time.sleep(pause)
+        assert sum(map(len, chunks)) > 1000
+
+    def look() -> object:
+        ended = since(before, counters.read(stack)).requests
+        return None if ended == 2 else ended
+
+    PATIENCE.until("both requests to be counted", look)
+    apps = since(before, counters.read(stack)).apps.values()
+    whole = sum(app.request_duration.sum for app in apps)
+    own = sum(app.header_duration.sum for app in apps)
+    assert sum(app.header_duration.count for app in apps) == 2
+    # nginx's clock goes in ticks, and lags when the machine is busy.
+    assert whole - own >= 2 * pause - 0.2, (whole, own)
+
+
 def no_request_reaches_app2(stack: Deployment) -> None:
     """Wait until app1 gets 100 requests in a row, which is no chance."""
     seen = answered(stack)
@@ -148,3 +223,34 @@ def test_control_from_another_terminal(stack: Deployment) -> None:
         assert rollout.end() == 3
     has_rolled_back(stack, ALL, "aborted from another terminal")
     assert run(stack, "rollout", "pause")[0] == 1
+
+
+def test_secret_weights_stay_secret(stack: Deployment) -> None:
+    before, target = weights(stack), {"app1": 337, "app2": 663}
+    stack.unset("weights")
+    stack.run("config", "set", "--secret", "weights", format_weights(before))
+    stack.run("config", "set", "--secret", "--path", "rollout.to.app1", "337")
+    stack.run("config", "set", "--secret", "--path", "rollout.to.app2", "663")
+    with rolling(stack, "start", "--at-once", *QUICK) as rollout:
+        rollout.wait_for("set", 1)
+        code, printed = run(stack, "rollout", "status")
+        assert code == 0, printed
+        assert run(stack, "rollout", "promote")[0] == 0
+        assert rollout.end() == 0, rollout.events[-3:]
+    assert in_force(stack) == target
+    assert set(stack.get("weights")) == {"secure"}
+    assert json.loads(stack.run("config", "get", "weights")) == target
+    table = run(stack, "history")[1]
+    assert "[secret]" in table.splitlines()[-2]
+    last = history(stack)[-1]
+    assert (last["secret"], last["weights"], last["stable"]) == (True, None, True)
+    assert not [event for event in rollout.events if event["weights"] or "=" in event["text"]]
+    assert not [text for text in (printed, table, str(last)) if "337" in text and "663" in text]
+    # Back to what was before, which is secret as well.
+    code, printed = run(stack, "rollback")
+    assert code == 0, printed
+    assert "[secret]" in printed
+    assert set(stack.get("weights")) == {"secure"}
+    assert in_force(stack) == before
+    stack.unset("rollout", "weights")
+    stack.set_weights(**before)

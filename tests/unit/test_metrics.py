@@ -35,6 +35,7 @@ APPS = st.one_of(
         attempts=st.fixed_dictionaries(dict.fromkeys(OUTCOMES, COUNTS)),
         request_duration=HISTOGRAMS,
         upstream_duration=HISTOGRAMS,
+        header_duration=HISTOGRAMS,
         received=COUNTS,
         sent=COUNTS,
         weight=st.integers(0, 1000),
@@ -59,7 +60,7 @@ EARLIER = Reading(100.0, "0123456789ab", 50.0, {"app1": app({200: 60}), "app2": 
 
 def counters(one: AppWindow) -> list[int]:
     """Every number that an app's window counts."""
-    histograms = one.request_duration, one.upstream_duration
+    histograms = one.request_duration, one.upstream_duration, one.header_duration
     buckets = [count for histogram in histograms for count in histogram.counts]
     return [*one.by_code.values(), *one.attempts.values(), one.received, one.sent, *buckets]
 
@@ -207,6 +208,7 @@ def _sum(one: AppReading | None, more: AppReading) -> AppReading:
         attempts=attempts,
         request_duration=_both(one.request_duration, more.request_duration),
         upstream_duration=_both(one.upstream_duration, more.upstream_duration),
+        header_duration=_both(one.header_duration, more.header_duration),
         received=one.received + more.received,
         sent=one.sent + more.sent,
     )

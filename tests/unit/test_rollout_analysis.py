@@ -1,12 +1,14 @@
 """The verdict on a window of requests: passed, failed or inconclusive."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadbalancer.metrics.histogram import BOUNDS, Histogram
 from loadbalancer.metrics.window import AppWindow, Window
-from loadbalancer.rollout.analysis import Outcome, Rules, judge, significantly_more
+from loadbalancer.rollout.analysis import Outcome, Rules, judge, significantly_more, unanswered
 
 RULES = Rules(max_error_rate=0.01, max_p99=0.5, min_samples=100)
 
@@ -23,6 +25,7 @@ def app(good: int, bad: int = 0, failed: int = 0, slow: int = 0) -> AppWindow:
         attempts={"answered": good + bad, "error": failed, "aborted": 0},
         request_duration=Histogram(counts=tuple(counts)),
         upstream_duration=Histogram(),
+        header_duration=Histogram(counts=tuple(counts)),
         received=0,
         sent=0,
     )
@@ -36,7 +39,13 @@ def window(**apps: AppWindow) -> Window:
     ("one", "outcome"),
     [
         (app(99), Outcome.INCONCLUSIVE),
-        (app(0, 99), Outcome.INCONCLUSIVE),
+        # Most of too few.
+        (app(0, 1), Outcome.FAILED),
+        (app(1, 1), Outcome.INCONCLUSIVE),
+        (app(49, 50), Outcome.FAILED),
+        (app(1, failed=2), Outcome.FAILED),
+        (app(3, slow=2), Outcome.FAILED),
+        (app(4, slow=2), Outcome.INCONCLUSIVE),
         (app(0), Outcome.INCONCLUSIVE),
         (app(100), Outcome.PASSED),
         (app(99, 1), Outcome.PASSED),
@@ -56,6 +65,59 @@ def test_without_metrics_or_after_a_reset_there_is_no_verdict() -> None:
     assert judge(window(app1=app(100)), RULES, ["app2"]).outcome is Outcome.INCONCLUSIVE
     reset = Window(seconds=1, reset=True, apps={"app2": app(500)}, unrouted={}, lost=0)
     assert judge(reset, RULES, ["app2"]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_app_that_fails_is_not_waited_for_by_another_with_too_few_samples() -> None:
+    found = judge(window(app2=app(0, 200), app3=app(3)), RULES, ["app2", "app3"])
+    assert found.outcome is Outcome.FAILED
+    assert "app3" in judge(window(app2=app(200), app3=app(3)), RULES, ["app2", "app3"]).text
+
+
+def test_slow_clients_are_not_the_apps_fault() -> None:
+    quick = app(200)
+    slow = replace(quick, request_duration=Histogram(counts=(*(0,) * 15, 200)))
+    assert slow.p99 == 60
+    assert judge(window(app2=slow), RULES, ["app2"]).outcome is Outcome.PASSED
+    compared = replace(RULES, compare=True)
+    assert judge(window(app2=slow, app1=app(999)), compared, ["app2"]).outcome is Outcome.PASSED
+    assert "p99 10.0 ms" in judge(window(app2=slow), RULES, ["app2"]).text
+
+
+def test_clients_that_give_up_have_waited_for_the_app() -> None:
+    def given_up(waited: int) -> AppWindow:
+        counts = [0] * (len(BOUNDS) + 1)
+        counts[waited] = 5
+        return replace(
+            app(0),
+            by_code={499: 5},
+            attempts={"answered": 0, "aborted": 5},
+            header_duration=Histogram(counts=tuple(counts)),
+        )
+
+    lenient = replace(RULES, max_p99=60)
+    assert (
+        "app2 answered none of 5 requests"
+        in judge(window(app2=given_up(11)), lenient, ["app2"]).text
+    )
+    # Those who leave at once have not.
+    assert judge(window(app2=given_up(2)), lenient, ["app2"]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_app_owes_answers_by_its_weight() -> None:
+    weights = {"app1": 9, "app2": 1}
+    silent = replace(app(0), attempts={})
+
+    def found(answers: int, **changes: object) -> str | None:
+        rules = replace(RULES, **changes)  # type: ignore[arg-type]
+        return unanswered("app2", window(app1=app(answers), app2=silent), weights, rules)
+
+    assert found(62) is None
+    assert found(63) == (
+        "app2 answered none of about 7 requests in 1.00 s, in which the others answered 63"
+    )
+    # It may take as long for them as the limit of the p99.
+    assert found(1000, max_p99=2) is None
+    assert unanswered("app2", window(app2=silent), {"app2": 1}, RULES) is None
 
 
 def test_only_the_named_apps_are_judged() -> None:

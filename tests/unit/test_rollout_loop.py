@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from loadbalancer.rollout.control import Answer, Request
+from loadbalancer.rollout.control import Answer, Command, Reply, Request
+from loadbalancer.rollout.controller import ROLLBACK_WAITS
 from loadbalancer.rollout.errors import BusyError, Ending, UpdateError
 from loadbalancer.state.history import last_stable, same
 from loadbalancer.state.message import Kind
@@ -214,7 +215,11 @@ def test_a_change_by_somebody_else_is_not_overwritten(
     assert [stack.weights, stack.others] == theirs
     record = environment.record()
     assert record
-    assert (record.state, record.reason) == ("halted", environment.last_text("halted"))
+    assert record.state == "halted"
+    # The event also names the commands that lead on.
+    reason, _, way_on = environment.last_text("halted").partition(record.reason)
+    assert not reason
+    assert "./lb rollout abort --" in way_on or "./lb rollout resume --stack dev" in way_on
     # Nor does a resumed rollout overwrite it.
     assert resume(FakeEnvironment(stack)) is Ending.HALTED
     assert [stack.weights, stack.others] == theirs
@@ -328,7 +333,7 @@ def test_pause_resume_promote_and_abort() -> None:
     for step in (1, 2, 3):
         environment.on[f"set {step}"] = lambda env: env.requests.append(Request.PROMOTE)
     assert run(environment, start(stack)) is Ending.REACHED
-    assert "Step 2 was promoted: " in stack.messages()[-2]
+    assert "Step 2 was promoted without a good check (not checked yet): " in stack.messages()[-2]
 
     stack = FakeStack()
     environment = FakeEnvironment(stack)
@@ -354,6 +359,150 @@ def test_a_paused_rollout_is_still_checked() -> None:
 
     environment.on["set 2"] = pause
     assert run(environment, start(stack)) is Ending.ROLLED_BACK
+
+
+def get_sick(environment: FakeEnvironment) -> None:
+    environment.stack.apps["app2"].errors = 0.5
+
+
+def test_an_app_is_watched_while_a_question_waits() -> None:
+    stack = FakeStack(rate=500)
+    environment = FakeEnvironment(stack)
+    environment.on["confirm"] = get_sick
+    assert run(environment, start(stack, confirm="2")) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    assert "3 checks in a row failed" in stack.messages()[-1]
+    assert "confirm" in environment.kinds()
+    # Before the first step there is nothing to watch, and a healthy app goes on waiting.
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    waits: list[Request | Command | None] = [None] * 1000
+    environment.on["confirm"] = lambda env: env.requests.extend([*waits, Request.PROMOTE])
+    assert run(environment, start(stack, confirm="1")) is Ending.REACHED
+    assert stack.clock - START > 1000
+
+
+def test_an_app_is_watched_while_a_hook_runs() -> None:
+    stack = FakeStack(rate=500)
+    environment = FakeEnvironment(stack, hook_takes=600)
+    environment.on["set 2"] = get_sick
+    assert run(environment, start(stack, hook="probe", failureLimit=20)) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    assert "20 checks in a row failed" in stack.messages()[-1]
+    # The step had passed, and a hook was running.
+    assert "hook" in environment.kinds()
+
+
+@pytest.mark.parametrize("weight", [1, 100])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 500.0])
+@pytest.mark.parametrize("limit", ["500ms", "60s"])
+def test_a_version_that_hangs_is_led_back_in_time(weight: int, rate: float, limit: str) -> None:
+    stack = FakeStack(rate=rate)
+    stack.apps["app2"] = App(hangs=True, answers=frozenset())
+    environment = FakeEnvironment(stack)
+    began: list[float] = []
+    environment.on["set 1"] = lambda env: began.append(env.stack.clock)
+    steps = f"{weight},100" if weight < 100 else "100"
+    assert run(environment, start(stack, steps=steps, maxP99=limit)) is Ending.ROLLED_BACK
+    has_rolled_back(stack)
+    assert "app2 " in stack.messages()[-1]
+    assert "answered" in stack.messages()[-1]
+    # Three intervals, and the update that leads back.
+    assert stack.clock - began[0] <= 3 * 5 + 5
+
+
+def test_requests_that_hang_are_found_although_the_app_answers_a_probe() -> None:
+    stack = FakeStack(rate=500)
+    environment = FakeEnvironment(stack)
+    stack.apps["app2"] = App(hangs=True, answers=frozenset({"/", "/healthz"}))
+    stack.apps["app2"].answers = frozenset({"/healthz"})
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+    assert "app2 answered none of about " in stack.messages()[-1]
+
+
+@pytest.mark.parametrize("at", [0.05, 5.0])
+def test_a_version_that_fails_most_requests_is_led_back_whatever_their_number(at: float) -> None:
+    stack = FakeStack(rate=at * 10)
+    stack.apps["app2"].errors = 1.0
+    environment = FakeEnvironment(stack)
+    assert run(environment, start(stack, minSamples=1_000_000)) is Ending.ROLLED_BACK
+    assert environment.kinds().count("check failed") == 3
+    # 10 % of the requests are its own: three of them, or three checks.
+    assert stack.clock - START <= max(3 / at * 4, 3 * 5 + 5)
+
+
+def test_slow_clients_do_not_lead_back() -> None:
+    stack = FakeStack()
+    stack.apps["app2"].client = 40.0
+    assert run(FakeEnvironment(stack), start(stack)) is Ending.REACHED
+
+
+def lose_metrics(stack: FakeStack) -> None:
+    stack.unreachable = True
+
+
+def lose_traffic(stack: FakeStack) -> None:
+    stack.rate = 0.0
+
+
+@pytest.mark.parametrize("lose", [lose_metrics, lose_traffic])
+def test_a_step_does_not_pass_on_a_check_of_before(lose: Callable[[FakeStack], None]) -> None:
+    stack = FakeStack(rate=500)
+    environment = FakeEnvironment(stack)
+    environment.on["check passed 1"] = lambda env: lose(env.stack)
+    assert run(environment, start(stack, deadline="300s")) is Ending.ROLLED_BACK
+    assert "step 1 of 3 (10%) has not passed: " in stack.messages()[-1]
+    assert environment.kinds().count("check passed") == 1
+    assert stack.clock - START >= 330
+
+
+def test_a_promotion_is_for_one_step() -> None:
+    """A second one, sent before the first had its effect, is refused."""
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    late: list[Command] = []
+
+    def twice(environment: FakeEnvironment) -> None:
+        late.append(Command(Request.PROMOTE, "0123abcd", 1))
+        environment.requests += [late[0], late[0]]
+
+    environment.on["set 1"] = twice
+    assert run(environment, start(stack)) is Ending.REACHED
+    done, refused = environment.replies
+    assert done == Reply(
+        "step 1 of 3 (10%) was promoted without a good check (not checked yet), to the next step",
+        done=True,
+    )
+    assert not refused.done
+    assert "it is from step 1, and the rollout is at step 2 of 3 already" in refused.text
+    assert "./lb rollout promote --stack dev" in refused.text
+    assert environment.last_text("refused") == f"promote: {refused.text}"
+    assert "Step 2 passed: " in stack.messages()[3]
+    # It says that it was promoted with nothing to go by.
+    assert "Step 1 was promoted without a good check (not checked yet)" in stack.messages()[2]
+
+
+def test_commands_for_another_rollout_are_refused() -> None:
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    environment.on["set 1"] = lambda env: env.requests.extend(
+        Command(request, "99999999", 1) for request in Request
+    )
+    assert run(environment, start(stack)) is Ending.REACHED
+    assert not any(reply.done for reply in environment.replies)
+    assert len(environment.replies) == len(Request)
+    assert "paused" not in environment.kinds()
+
+
+def test_what_confirms_a_step_and_what_does_not() -> None:
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    words: list[Request | Command | None] = [Request.RESUME, Request.PAUSE, Request.PROMOTE_FULL]
+    environment.on["confirm"] = lambda env: env.requests.extend(words)
+    assert run(environment, start(stack, confirm="2")) is Ending.REACHED
+    assert [reply.done for reply in environment.replies] == [False, False, True]
+    assert "step 2 of 3 (50%) waits for a confirmation: " in environment.replies[0].text
+    assert [one.weights for one in stack.updates()[1:]] == [{"app1": 9, "app2": 1}, TARGET, TARGET]
 
 
 def test_ctrl_c() -> None:
@@ -409,14 +558,93 @@ def test_failing_updates() -> None:
     environment.on["setting 2"] = lambda env: env.up_fails.append(BusyError("locked"))
     assert run(environment, start(stack)) is Ending.HALTED
 
-    # A rollback that fails is attempted again, then halts, and can be resumed.
-    for failures, ending in ((2, Ending.ROLLED_BACK), (3, Ending.HALTED)):
-        stack = FakeStack()
-        environment = FakeEnvironment(stack)
-        environment.on["set 2"] = lambda env: env.requests.append(Request.ABORT)
-        failed = [UpdateError("no engine")] * failures
-        environment.on["rolling back"] = lambda env, failed=failed: env.up_fails.extend(failed)  # type: ignore[misc]
-        assert run(environment, start(stack)) is ending
+
+def led_back_with(failures: int, **faults: object) -> FakeEnvironment:
+    """Abort a rollout whose way back fails so often."""
+    stack = FakeStack()
+    environment = FakeEnvironment(stack, **faults)  # type: ignore[arg-type]
+    environment.on["set 2"] = lambda env: env.requests.append(Request.ABORT)
+    environment.on["rolling back"] = lambda env: env.up_fails.extend(
+        [UpdateError("no engine")] * failures
+    )
+    environment.ending = run(environment, start(stack))  # type: ignore[attr-defined]
+    return environment
+
+
+def test_a_rollback_that_fails_is_attempted_again_and_halts_in_the_end() -> None:
+    most = len(ROLLBACK_WAITS)
+    for failures, ending in ((most, Ending.ROLLED_BACK), (most + 1, Ending.HALTED)):
+        environment = led_back_with(failures, stalls=10_000)
+        stack = environment.stack
+        assert environment.ending is ending  # type: ignore[attr-defined]
+        # nginx has the weights of before, whatever Pulumi does.
+        assert stack.route == BEFORE
         if ending is Ending.HALTED:
+            text = environment.last_text("halted")
+            assert f"the rollback failed {most + 1} times, the last time because no engine" in text
+            assert "./lb rollout resume --stack dev" in text
             assert resume(FakeEnvironment(stack)) is Ending.ROLLED_BACK
         has_rolled_back(stack)
+        waited = [one for one in environment.events if one.kind == "waiting"]
+        assert len(waited) == most
+
+
+def test_a_config_that_cannot_be_written_does_not_keep_the_sick_app_in_nginx() -> None:
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+
+    def fail(environment: FakeEnvironment) -> None:
+        environment.requests.append(Request.ABORT)
+        environment.save_fails = [UpdateError("disk full")] * 3
+
+    environment.on["set 2"] = fail
+    routes: list[dict[str, int]] = []
+    environment.on["waiting"] = lambda env: routes.append(dict(env.stack.route))
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+    assert routes == [BEFORE]
+    has_rolled_back(stack)
+
+    # A step that cannot be written is not set, and what cannot be written even then halts.
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    environment.on["passed 1"] = lambda env: env.save_fails.extend([UpdateError("disk full")] * 99)
+    assert run(environment, start(stack)) is Ending.HALTED
+    assert "disk full" in environment.last_text("halted")
+    assert stack.weights == {"app1": 9, "app2": 1}
+    assert stack.route == BEFORE
+    # nginx follows again.
+    assert resume(FakeEnvironment(stack)) is Ending.REACHED
+    has_reached(stack)
+
+
+def test_ctrl_c_ends_the_waiting_for_another_attempt() -> None:
+    stack = FakeStack()
+    environment = FakeEnvironment(stack, up_fails=[UpdateError("no engine")] * 99)
+    environment.on["waiting"] = lambda env: env.interruptions.append(Answer.HALT)
+    assert run(environment, start(stack)) is Ending.HALTED
+    assert "halted by somebody@somewhere in its rollback" in environment.last_text("halted")
+
+
+def test_a_history_that_was_shortened_halts() -> None:
+    stack = FakeStack()
+    stack.serve(60)
+    stack.up("Second")
+    environment = FakeEnvironment(stack)
+    environment.on["set 2"] = lambda _: stack.history.pop()
+    assert run(environment, start(stack)) is Ending.HALTED
+    text = environment.last_text("halted")
+    assert "update 2, the last one before the rollout, is not in the history any more" in text
+    assert "./lb rollout abort --stack dev" in text
+
+
+def test_secret_weights_are_in_no_message() -> None:
+    stack = FakeStack(weights={"app1": 337, "app2": 0})
+    environment = FakeEnvironment(stack)
+    progress = start(stack, to={"app1": 0, "app2": 663}, steps="50,100", confirm="2")
+    progress.secret = True
+    environment.on["confirm"] = lambda env: env.requests.append(Request.PROMOTE)
+    assert run(environment, progress) is Ending.REACHED
+    texts = [*stack.messages(), *(event.text for event in environment.events)]
+    assert not [text for text in texts if "app1=" in text or "663" in text]
+    assert not any(event.weights for event in environment.events)
+    assert "Reached [secret], from [secret]." in stack.messages()[-1]
