@@ -2,6 +2,11 @@
 
 import sys
 
-from loadbalancer.cli import main
+try:
+    from loadbalancer.cli import main
+except ModuleNotFoundError as error:
+    if (error.name or "").startswith("loadbalancer"):
+        raise
+    sys.exit(f"error: package {error.name} is missing in .venv. Install it: ./lb up")
 
 sys.exit(main(sys.argv[1:]))

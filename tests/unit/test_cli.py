@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +17,19 @@ from loadbalancer import cli
 from loadbalancer.cli import errors, options, verbs
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.config.problems import ConfigError, Problem
+from loadbalancer.drift.lost import LostError
 from loadbalancer.drift.repair import RepairError
 from loadbalancer.logs.filter import FilterError
 from loadbalancer.rollout.errors import RolloutError, RolloutHalted, UsageError
+from loadbalancer.state.checkout import CheckoutError
+from loadbalancer.state.identity import IdentityError
 from loadbalancer.state.project import Project
-from loadbalancer.state.pulumi import LockedError, PulumiError, StackNotFoundError
+from loadbalancer.state.pulumi import (
+    LockedError,
+    PassphraseError,
+    PulumiError,
+    StackNotFoundError,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 VERBS = (
@@ -164,11 +174,15 @@ def test_wrong_usage_ends_with_2(
         (ConfigError([Problem("port", 0.5, "is not whole", "Set it: x")]), 1, "error: port: 0.5"),
         (PulumiError("incorrect passphrase"), 1, "error: incorrect passphrase"),
         (
-            StackNotFoundError("no stack named 'staging' found"),
+            StackNotFoundError("no stack named 'staging' found", stack="staging"),
             1,
             "error: no stack named 'staging' found. Create it: ./lb up --stack staging",
         ),
-        (LockedError("the stack is currently locked"), 1, "a stale lock: ./lb repair"),
+        (LockedError("the stack is locked", stack="dev"), 1, "killed: ./lb repair --stack dev"),
+        (PassphraseError("incorrect passphrase", stack="dev"), 1, "passphrase. It is that of PULU"),
+        (CheckoutError("this shell has the environment of a"), 1, "error: this shell has"),
+        (IdentityError("b is a copy of a"), 1, "error: b is a copy of a"),
+        (LostError("stack dev of this folder has left"), 1, "error: stack dev of this folder"),
         (RepairError("process 1 is updating"), 1, "error: process 1 is updating"),
         (ConnectionRefusedError("refused"), None, ""),
         (FilterError("--status: '9' is no code"), 2, "error: --status"),
@@ -178,8 +192,13 @@ def test_wrong_usage_ends_with_2(
     ],
 )
 def test_an_error_has_one_message_and_its_exit_code(
-    error: Exception, code: int | None, message: str, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    code: int | None,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of another project")
     if code is None:
         with pytest.raises(type(error)):
             errors.report(error)
@@ -303,7 +322,8 @@ def test_a_verb_runs_in_the_project_with_the_environment_from_any_folder_and_thr
     assert (folder, arguments) == (str(project), "-m loadbalancer status --stack a b")
     assert f"PATH={tmp_path}/bin:{bare['PATH']}" in environ
     assert f"PWD={project}" in environ
-    assert "PULUMI_BACKEND_URL=file://" in done.stdout
+    assert "PULUMI_BACKEND_URL" not in done.stdout
+    assert f"LOADBALANCER_CHECKOUT={project}" in environ
     assert f"PULUMI_CONFIG_PASSPHRASE_FILE={project}/.state/passphrase" in environ
     assert (project / ".state" / "passphrase").exists()
 
@@ -331,7 +351,35 @@ def test_env_prints_the_environment_and_help_needs_no_pulumi(
     _pulumi(tmp_path)
     done = _lb(project / "lb", "env", environ=bare, cwd=tmp_path)
     assert f'export PATH={tmp_path}/bin:"$PATH"\n' in done.stdout
-    assert "export PULUMI_BACKEND_URL=" in done.stdout
+    assert "export LOADBALANCER_CHECKOUT=" in done.stdout
+    assert "PULUMI_BACKEND_URL" not in done.stdout
+
+
+def test_a_verb_in_the_environment_of_another_checkout_uses_its_own(
+    tmp_path: Path, bare: dict[str, str]
+) -> None:
+    _pulumi(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    a, b = _copy(tmp_path / "a"), _copy(tmp_path / "b")
+    for project in (a, b):
+        _venv(project)
+        shutil.copy(PROJECT / "Pulumi.yaml", project)
+    printed = _lb(a / "lb", "env", environ=bare, cwd=a).stdout
+    of_a = dict(shlex.split(line)[1].split("=", 1) for line in printed.splitlines()[1:])
+    assert of_a["PULUMI_CONFIG_PASSPHRASE_FILE"] == f"{a}/.state/passphrase"
+    done = _lb(b / "lb", "down", environ={**bare, **of_a}, cwd=b)
+    assert str(a) not in done.stdout
+    environ = done.stdout.splitlines()
+    assert f"LOADBALANCER_CHECKOUT={b}" in environ
+    assert f"PULUMI_CONFIG_PASSPHRASE_FILE={b}/.state/passphrase" in environ
+    (note,) = done.stderr.splitlines()
+    assert note.startswith(f"note: this shell has the environment of {a}. ")
+    # The fix itself is quiet, and after it nothing is left to say.
+    done = _lb(b / "lb", "env", environ={**bare, **of_a}, cwd=b)
+    assert (done.stderr, str(a) in done.stdout) == ("", False)
+    of_b = dict(shlex.split(line)[1].split("=", 1) for line in done.stdout.splitlines()[1:])
+    assert _lb(b / "lb", "down", environ={**bare, **of_a, **of_b}, cwd=b).stderr == ""
 
 
 def _complete(words: str, environ: dict[str, str]) -> list[str]:
