@@ -1,8 +1,8 @@
 """Load: the text of a stack's configuration as checked settings, or every fault in it."""
 
-import copy
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +19,8 @@ _NAMED_BY_APP = ("weights", "apps", "rollout.to")
 """Keys whose values are named by apps."""
 _MOVED = {"replicas": "replicas", "directPorts": "directPort"}
 """Former keys that held a value of each app, and the key below `apps.<name>` that replaced them."""
+_PAIRS = ("weights", "baseImages", "limits", "to", *_MOVED)
+"""Names of keys, at any depth, whose value may be a list such as `app1=7,app2=3`."""
 
 
 def load(
@@ -203,16 +205,14 @@ class _Loader:
         self._add(path, value, reason, f"Set it: {self.fix.set(path)}")
 
 
-def _parse(key: str, text: object) -> Any:
-    """Parse named values; other text stays as it is, for the validator of its key."""
-    if not isinstance(text, str):
-        return copy.deepcopy(text)
-    if text.lstrip().startswith("{") or key in ("weights", "baseImages", *_MOVED):
-        try:
-            return read_pairs(text)
-        except PydanticCustomError:
-            return text
-    return text
+def _parse(key: str, value: object) -> Any:
+    """Parse named values, at any depth; other text stays as it is, for the validator of its key."""
+    if isinstance(value, str) and (value.lstrip().startswith("{") or key in _PAIRS):
+        with suppress(PydanticCustomError):
+            value = read_pairs(value)
+    if isinstance(value, dict):
+        return {name: _parse(name, inner) for name, inner in value.items()}
+    return value
 
 
 def _at(raw: object, path: Sequence[str]) -> object:
@@ -225,6 +225,8 @@ def _at(raw: object, path: Sequence[str]) -> object:
 def _drop(raw: dict[str, Any], path: Sequence[str]) -> None:
     """Remove the value at a path, or the innermost one around it that is in a dictionary."""
     name, *inner = path
+    if name not in raw:
+        return  # with another fault of the same value
     if inner and isinstance(raw[name], dict) and inner[0] in raw[name]:
         _drop(raw[name], inner)
     else:

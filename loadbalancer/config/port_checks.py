@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from loadbalancer.config import host_ports
+from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.host_ports import HostPort
 from loadbalancer.config.model import ADMIN_BIND, Settings
 from loadbalancer.config.problems import Problem
-from loadbalancer.config.reference import set_to
 
 LONGEST_GAP = 5
 """Seconds at most that requests in flight get to finish when nginx's container is replaced. For as
@@ -19,6 +19,7 @@ _NGINX_PORTS = ("port", "adminPort")
 def ports_in_use(
     settings: Settings,
     in_use: Mapping[HostPort, str],
+    fix: FixCommands,
     is_free: Callable[[HostPort], bool] = lambda _: True,
 ) -> Iterator[Problem]:
     """Find the configured ports that are not free.
@@ -27,6 +28,7 @@ def ports_in_use(
         settings: the checked configuration.
         in_use: what uses each endpoint that something else than this stack uses, such as
             `container web` or `another program`.
+        fix: the commands for the configuration.
         is_free: tells whether a port that the error suggests is not in use.
     """
     for path, wanted in host_ports.configured(settings).items():
@@ -38,35 +40,39 @@ def ports_in_use(
             def free(port: int, ips: Collection[str] = tuple(one.ip for one in wanted)) -> bool:
                 return all(is_free(HostPort(ip, port)) for ip in ips)
 
-            other = set_to(path, host_ports.another_port(settings, port, free))
+            other = fix.set(path, host_ports.another_port(settings, port, free))
             yield Problem(path, port, reason, f"Free it, or use another: {other}")
 
 
-def addresses_elsewhere(settings: Settings, is_local: Callable[[str], bool]) -> Iterator[Problem]:
+def addresses_elsewhere(
+    settings: Settings, is_local: Callable[[str], bool], fix: FixCommands
+) -> Iterator[Problem]:
     """Find addresses to publish ports on that the host does not have.
 
     Args:
         settings: the checked configuration.
         is_local: tells whether the host has an address.
+        fix: the commands for the configuration.
     """
     missing = [ip for ip in host_ports.addresses(settings.bind) if not is_local(ip)]
     if missing:
         reason = "is not an address of this host"
         if host_ports.ANY_IPV6 in missing:
             reason = "needs IPv6, which this host does not have"
-        local, everywhere = (set_to("bind", ip) for ip in ("127.0.0.1", host_ports.ANY_IPV4))
-        fix = f"Use this host alone: {local}, or all its addresses: {everywhere}"
-        yield Problem("bind", str(settings.bind), reason, fix)
+        local, everywhere = (fix.set("bind", ip) for ip in ("127.0.0.1", host_ports.ANY_IPV4))
+        how = f"Use this host alone: {local}, or all its addresses: {everywhere}"
+        yield Problem("bind", str(settings.bind), reason, how)
 
 
 def ports_held_by_other_containers(
-    settings: Settings, published: Mapping[str, Collection[HostPort]]
+    settings: Settings, published: Mapping[str, Collection[HostPort]], fix: FixCommands
 ) -> Iterator[Problem]:
     """Find configured ports that another container of the stack publishes until the update ends.
 
     Args:
         settings: the checked configuration.
         published: what the stack's containers publish now, by the keys of their ports.
+        fix: the commands for the configuration.
     """
     configured = host_ports.configured(settings)
     wanted = [one for each in configured.values() for one in each]
@@ -77,30 +83,30 @@ def ports_held_by_other_containers(
         now = {one.port for one in published.get(path, ())}
         claimed = {one.port for one in wanted} | {port}
         if now - claimed:
-            first = set_to(path, min(now - claimed))
+            first = fix.set(path, min(now - claimed))
         elif "." in path:
-            first = f"pulumi config rm --path {path}"
+            first = fix.remove(path)
         else:
-            first = set_to(path, host_ports.another_port(settings, port))
-        fix = (
-            f"Take two updates. Now: {first} && pulumi up. Then: {set_to(path, port)} && pulumi up"
-        )
-        yield Problem(path, port, reason, fix)
+            first = fix.set(path, host_ports.another_port(settings, port))
+        then = f"{fix.set(path, port)} && {fix.up()}"
+        how = f"Take two updates. Now: {first} && {fix.up()}. Then: {then}"
+        yield Problem(path, port, reason, how)
 
 
-def remote_advice(settings: Settings, host: str | None) -> Iterator[str]:
+def remote_advice(settings: Settings, host: str | None, fix: FixCommands) -> Iterator[str]:
     """Say which addresses lead nowhere from here, since the engine is on another machine.
 
     Args:
         settings: the checked configuration.
         host: the engine's machine; None where it is this one.
+        fix: the commands for the configuration.
     """
     if host is None or host_ports.is_loopback(host):
         return
     if settings.bind.is_loopback:
         yield (
             f"bind: {settings.bind} is reached from {host} alone, where the Docker engine is. "
-            f"Publish the port on all its addresses: {set_to('bind', '0.0.0.0')}"  # noqa: S104
+            f"Publish the port on all its addresses: {fix.set('bind', '0.0.0.0')}"  # noqa: S104
         )
     port = settings.admin_port or "PORT"
     yield (

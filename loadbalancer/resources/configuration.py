@@ -40,11 +40,7 @@ class Configuration:
 
     def idle(self) -> Collection[str]:
         """Return the apps that are not deployed now, and the ones that stay."""
-        return [
-            app
-            for app in self.apps
-            if app not in self.deployed.weights
-        ]
+        return [app for app in self.apps if app not in self.deployed.weights]
 
     def leaving(self, settings: Settings) -> Iterator[str]:
         """Say which apps the update removes."""

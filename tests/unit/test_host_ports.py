@@ -9,11 +9,13 @@ import pytest
 
 from loadbalancer import engine, names
 from loadbalancer.config import host_ports, load, port_checks
+from loadbalancer.config.fix_commands import FixCommands
 from loadbalancer.config.host_ports import HostPort
 from loadbalancer.engine import container, ports
 from loadbalancer.engine.container import Container
 
 APPS = ("app1", "app2")
+FIX = FixCommands({})
 OWN = names.labels("loadbalancer", "dev")
 
 
@@ -166,7 +168,7 @@ def test_a_fault_names_what_uses_the_port() -> None:
         local(5001): "container web",
         local(80): "another program",
     }
-    found = [str(one) for one in port_checks.ports_in_use(load.load(values, APPS), used)]
+    found = [str(one) for one in port_checks.ports_in_use(load.load(values, APPS), used, FIX)]
     assert found == [
         "port: 65535 is in use on this host by another program. "
         "Free it, or use another: pulumi config set port 1024",
@@ -184,12 +186,12 @@ def test_a_fault_names_what_uses_the_port() -> None:
 )
 def test_an_address_that_the_host_does_not_have(address: str, reason: str) -> None:
     settings = load.load({"bind": address}, APPS)
-    (found,) = port_checks.addresses_elsewhere(settings, lambda ip: ip == "0.0.0.0")  # noqa: S104
+    (found,) = port_checks.addresses_elsewhere(settings, lambda ip: ip == "0.0.0.0", FIX)  # noqa: S104
     assert str(found) == (
         f"bind: {address} {reason}. Use this host alone: pulumi config set bind 127.0.0.1, or all "
         "its addresses: pulumi config set bind 0.0.0.0"
     )
-    assert not list(port_checks.addresses_elsewhere(settings, lambda _: True))
+    assert not list(port_checks.addresses_elsewhere(settings, lambda _: True, FIX))
 
 
 def published(*containers: tuple[str | None, int, int]) -> dict[str, set[HostPort]]:
@@ -209,7 +211,7 @@ NOW = published((None, 8080, 8080), (None, 9113, 9113), ("app1", 8213, 10_001))
 
 def test_a_port_that_goes_from_an_app_to_nginx_takes_two_updates() -> None:
     settings = load.load({"port": "8213"}, APPS)
-    (found,) = port_checks.ports_held_by_other_containers(settings, NOW)
+    (found,) = port_checks.ports_held_by_other_containers(settings, NOW, FIX)
     assert str(found) == (
         "port: 8213 is published by app1 (apps.app1.directPort) until its new container serves. "
         "Take two updates. Now: pulumi config set port 8080 && pulumi up. "
@@ -219,7 +221,7 @@ def test_a_port_that_goes_from_an_app_to_nginx_takes_two_updates() -> None:
 
 def test_a_port_that_goes_from_nginx_to_an_app_takes_two_updates() -> None:
     values = {"port": "8090", "apps": '{"app2":{"directPort":8080}}'}
-    (found,) = port_checks.ports_held_by_other_containers(load.load(values, APPS), NOW)
+    (found,) = port_checks.ports_held_by_other_containers(load.load(values, APPS), NOW, FIX)
     assert str(found) == (
         "apps.app2.directPort: 8080 is published by nginx (port) until its new container serves. "
         "Take two updates. Now: pulumi config rm --path apps.app2.directPort && pulumi up. "
@@ -230,7 +232,7 @@ def test_a_port_that_goes_from_nginx_to_an_app_takes_two_updates() -> None:
 def test_ports_that_two_apps_exchange_take_two_updates() -> None:
     now = published(("app1", 5001, 10_001), ("app2", 5002, 10_002))
     values = {"apps": '{"app1":{"directPort":5002},"app2":{"directPort":5001}}'}
-    found = list(port_checks.ports_held_by_other_containers(load.load(values, APPS), now))
+    found = list(port_checks.ports_held_by_other_containers(load.load(values, APPS), now, FIX))
     assert [one.key for one in found] == ["apps.app1.directPort", "apps.app2.directPort"]
     assert all("config rm --path apps.app" in one.fix for one in found)
 
@@ -245,7 +247,7 @@ def test_ports_that_two_apps_exchange_take_two_updates() -> None:
     ],
 )
 def test_a_container_takes_over_the_ports_of_its_predecessor(values: dict[str, str]) -> None:
-    assert not list(port_checks.ports_held_by_other_containers(load.load(values, APPS), NOW))
+    assert not list(port_checks.ports_held_by_other_containers(load.load(values, APPS), NOW, FIX))
 
 
 def test_the_preview_names_the_order_and_the_gap() -> None:
@@ -279,14 +281,15 @@ def test_which_ports_of_nginx_change(values: dict[str, str], expected: list[str]
 
 
 def test_against_an_engine_elsewhere_the_keys_that_lead_there_are_named() -> None:
-    found = list(port_checks.remote_advice(load.load({}, APPS), "engine.example"))
+    found = list(port_checks.remote_advice(load.load({}, APPS), "engine.example", FIX))
     assert found == [
         "bind: 127.0.0.1 is reached from engine.example alone, where the Docker engine is. Publish "
         "the port on all its addresses: pulumi config set bind 0.0.0.0",
         "adminPort: 9113 is reached from engine.example alone, where the Docker engine is. Forward "
         "it from here: ssh -N -L 9113:127.0.0.1:9113 engine.example",
     ]
-    (admin,) = port_checks.remote_advice(load.load({"bind": "0.0.0.0"}, APPS), "engine.example")  # noqa: S104
+    everywhere = load.load({"bind": "0.0.0.0"}, APPS)  # noqa: S104
+    (admin,) = port_checks.remote_advice(everywhere, "engine.example", FIX)
     assert admin.startswith("adminPort")
     for here in (None, "127.0.0.1", "localhost"):
-        assert not list(port_checks.remote_advice(load.load({}, APPS), here))
+        assert not list(port_checks.remote_advice(load.load({}, APPS), here, FIX))
