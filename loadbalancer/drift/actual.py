@@ -1,6 +1,6 @@
 """The actual resources of a stack on the engine. Reads only, changes nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from loadbalancer.drift import orphans, probe
@@ -20,7 +20,9 @@ class Actual:
     """A stack as the engine has it: containers by ID, IDs of images and networks by name.
 
     `route` and `files` are what nginx serves by, None without nginx's container. `answers` are
-    what clients get at the addresses of containers that run.
+    what clients get at the addresses of containers that run. `namesakes` are containers of others
+    in the stack's network that answer to a name of the stack: their names, each with that name and
+    the network.
     """
 
     containers: Mapping[str, Container] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Actual:
     files: Mapping[str, str] | None = None
     orphans: tuple[Orphan, ...] = ()
     answers: Mapping[Published, Answer] = field(default_factory=dict)
+    namesakes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def read(client: Client, project: Project, stack: str, desired: Desired) -> Actual:
@@ -50,6 +53,7 @@ def read(client: Client, project: Project, stack: str, desired: Desired) -> Actu
         if one.id in containers and containers[one.id].status == "running"
     ]
     route, files = _served(client, desired)
+    found = tuple(orphans.find(client, Identity(project, stack, desired.recorded), desired.known))
     return Actual(
         containers=containers,
         images=images(client, (one.name for one in desired.images)),
@@ -57,11 +61,29 @@ def read(client: Client, project: Project, stack: str, desired: Desired) -> Actu
         volumes=frozenset(one["Name"] for one in client.api.volumes()["Volumes"] or ()),
         route=route,
         files=files,
-        orphans=tuple(
-            orphans.find(client, Identity(project, stack, desired.recorded), desired.known)
-        ),
+        orphans=found,
         answers=probe.ask_all(probe.addresses(running, probe.engine_host(client))),
+        namesakes=_namesakes(client, desired, {one.id for one in found}),
     )
+
+
+def _namesakes(
+    client: Client, desired: Desired, orphaned: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Find containers of others to which Docker's name server leads requests for the stack's."""
+    taken = {one.name for one in desired.containers}
+    for each in desired.containers:
+        taken.update(*each.networks.values())
+    result = {}
+    for one in container.find(client):
+        if one.id in desired.known or one.id in orphaned:
+            continue
+        for network in sorted(one.networks & desired.networks.keys()):
+            inspected = container.inspect(client, one.id)
+            aliases = inspected.details.aliases if inspected and inspected.details else {}
+            if shared := sorted({one.name, *aliases.get(network, ())} & taken):
+                result[one.name] = (shared[0], network)
+    return result
 
 
 def images(client: Client, names: Iterable[str]) -> dict[str, str]:

@@ -62,6 +62,10 @@ def compare(desired: Desired, actual: Actual) -> list[Row]:
     for orphan in actual.orphans:
         title = f"{orphan.kind} {orphan.name}"
         rows.append(Row(title, NOTHING, "exists", "orphan: not in the Pulumi state"))
+    for name, (taken, network) in sorted(actual.namesakes.items()):
+        fix = f"docker network disconnect {network} {name}"
+        difference = f"gets requests for {taken} and is not repaired: {fix}"
+        rows.append(Row(f"container {name}", NOTHING, "not of this stack", difference))
     for operation in desired.pending:
         rows.append(Row(operation, "finished", "pending", "update interrupted or still running"))
     return rows

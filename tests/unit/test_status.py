@@ -7,17 +7,19 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
 from loadbalancer.display.status import as_object, show
+from loadbalancer.drift import actual
 from loadbalancer.drift.actual import Actual
 from loadbalancer.drift.compare import Row, compare
 from loadbalancer.drift.orphans import Orphan
 from loadbalancer.drift.probe import Answer, Published
 from loadbalancer.drift.status import Status
+from loadbalancer.engine import Client, container
 from loadbalancer.engine.container import Container, Details, Limits, Port
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.upstream import Server
@@ -173,6 +175,42 @@ def test_published_addresses_are_asked(answer: Answer, actual: str, difference: 
     published = Published("127.0.0.1", 8080, "id-nginx")
     rows = compare(DESIRED, replace(FOUND, answers={published: answer}))
     assert Row("address http://127.0.0.1:8080", "answers", actual, difference) in rows
+
+
+class Network:
+    """An engine whose containers are those of DESIRED, an orphan, and some of others."""
+
+    def __init__(self) -> None:
+        of_app, other = frozenset({"lb-net"}), frozenset({"other"})
+        self.containers = [
+            replace(AS_DESIRED, id="id-app1"),
+            replace(AS_DESIRED, id="orphan", name="by-hand"),
+            replace(AS_DESIRED, id="a", name="debugger", details=Details()),
+            replace(AS_DESIRED, id="b", name="same-alias", networks=of_app),
+            replace(AS_DESIRED, id="c", name="elsewhere", networks=other),
+        ]
+
+    def find(self, _client: object) -> list[Container]:
+        return [replace(one, details=None) for one in self.containers]
+
+    def inspect(self, _client: object, id_: str) -> Container:
+        return next(one for one in self.containers if one.id == id_)
+
+
+def test_a_container_of_others_that_has_a_name_of_the_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Network()
+    monkeypatch.setattr(container, "find", engine.find)
+    monkeypatch.setattr(container, "inspect", engine.inspect)
+    desired = replace(DESIRED, containers=(NGINX, ALONE), known=frozenset({"id-app1", "id-nginx"}))
+    client = cast(Client, None)
+    found = actual._namesakes(client, desired, {"orphan"})
+    assert found == {"same-alias": ("app1", "lb-net")}
+    assert differences(replace(FOUND, namesakes=found)) == {
+        "container same-alias": "gets requests for app1 and is not repaired: "
+        "docker network disconnect lb-net same-alias"
+    }
 
 
 def test_another_network_of_the_same_name() -> None:
