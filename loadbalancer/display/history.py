@@ -17,7 +17,7 @@ _UNLIMITED = 100_000
 _NARROW = 120
 """Columns of a terminal below which the shares, which follow from the weights, are left out."""
 _COLUMNS: Mapping[str, Mapping[str, Any]] = {
-    "no.": {"justify": "right", "no_wrap": True},
+    "no.": {"no_wrap": True},
     "time": {"no_wrap": True},
     "who": {"max_width": 18},
     "what": {"max_width": 14},
@@ -42,7 +42,12 @@ def show(updates: Sequence[Update], console: "Console") -> None:
     good = {update.number for update in stable(updates)}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, limits in columns.items():
-        table.add_column(heading, overflow="fold", **(limits if folded else {}))
+        table.add_column(
+            heading,
+            justify="right" if heading == "no." else "left",
+            overflow="fold",
+            **(limits if folded else {}),
+        )
     for update in updates:
         failed = update.result == "failed"
         style = "red" if failed else _STYLES.get(update.message.kind or Kind.STEP)

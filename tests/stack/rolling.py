@@ -37,15 +37,18 @@ def misbehave():
         import time
 
         time.sleep(fault["sleep"])
-    if request.path == "/long":
-        return "x" * 20_000_000
     if fault["every"] and next(asked) % fault["every"] == 0:
         return "broken", 500
 """
-"""Code of an app that answers every nth request with 500, or all slowly, as last requested.
+"""Code of an app that answers every nth request with 500, or all slowly, as last requested."""
 
-`/long` is a long answer, longer than the buffers between an app and its client.
+LONG = """
+
+@app.get("/long")
+def long():
+    return "x" * 20_000_000
 """
+"""Code of an answer that is longer than the buffers between nginx and its client."""
 
 LONGEST = 500
 """Seconds that a verb may take: some start Pulumi a dozen times, on a busy machine."""
@@ -58,6 +61,7 @@ QUICK = ("--step-time", "2s", "--interval", "1s", "--min-samples", "20", *ANY_P9
 
 def bring_up(stack: Deployment, **weights: int) -> None:
     """Bring a stack up whose app2 can be made to fail."""
+    change(stack, "app1", LONG)
     change(stack, "app2", FAULTS)
     stack.set("apps.app2.directPort", free_ports(1)[0])
     stack.set_weights(**weights)

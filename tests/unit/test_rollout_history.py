@@ -81,7 +81,7 @@ HISTORY = [
 
 
 def parsed(entries: list[dict[str, Any]]) -> list[history.Update]:
-    return history.parse(list(reversed(entries)), "loadbalancer")
+    return history.parse(list(reversed(entries)), "loadbalancer", ["app1", "app2"])
 
 
 def test_updates_are_numbered_and_tell_who_and_what() -> None:
@@ -95,6 +95,72 @@ def test_updates_are_numbered_and_tell_who_and_what() -> None:
     # A config without weights has the defaults; invalid weights are unknown.
     (bare, broken) = parsed([entry(""), entry("", "app1=x")])
     assert (bare.weights, broken.weights) == ({"app1": 6, "app2": 4}, None)
+
+
+GIT = {
+    "exec.kind": "cli",
+    "git.author": "Ada Author",
+    "git.committer": "Carl Committer",
+    "git.head": "f15e986a362635dcb6c6f0198c0b3d54033fb5ba",
+}
+
+
+def test_a_plain_update_tells_who_and_why_as_git_does() -> None:
+    plain, ours, bare = parsed(
+        [
+            entry("Keep large responses off the tmpfs", {"app1": 1}, environment=GIT),
+            entry(note(Kind.STEP), {"app1": 1}, environment=GIT),
+            entry("", {"app1": 1}),
+        ]
+    )
+    assert (plain.who, plain.why) == ("Carl Committer", "Keep large responses off the tmpfs")
+    assert plain.commit == GIT["git.head"]
+    assert (ours.who, bare.who, bare.why) == ("me@here", "", "")
+    (found, *_) = as_objects([plain])
+    assert (found["who"], found["why"]) == (plain.who, plain.why)
+    assert (found["commit"], found["environment"]) == (plain.commit, GIT)
+
+
+def test_weights_that_are_a_text_are_the_whole_set() -> None:
+    texts = [entry("", "app3=6"), entry("", '{"app3": 6}'), entry("", "")]
+    assert [one.weights for one in parsed(texts)] == [
+        *({"app3": 6}, {"app3": 6}),
+        {"app1": 6, "app2": 4},
+    ]
+    # As Pulumi lists an object.
+    listed = {"value": '{"app3":6}', "objectValue": {"app3": 6}, "secret": False}
+    (found,) = parsed([entry("", config={"loadbalancer:weights": listed})])
+    assert found.weights == {"app1": 6, "app2": 4, "app3": 6}
+
+
+def test_default_weights_are_those_of_apps_that_exist() -> None:
+    entries = [file_entry("", weights, 1) for weights in ({"app3": 5}, {"app1": 6, "app2": 4}, "")]
+    found = history.parse(entries, "loadbalancer", ["app3", "app2"])
+    assert [one.weights for one in found] == [
+        *({"app2": 4}, {"app2": 4}),
+        {"app2": 4, "app3": 5},
+    ]
+    found = history.parse(entries[:1], "loadbalancer", ["app3"])
+    assert [one.weights for one in found] == [{"app3": 5}]
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_fits_a_terminal(width: int) -> None:
+    long = {f"app{number}-with-a-long-name": 1000 - number for number in range(5)}
+    text = "A reason that takes far more room than there is in one line of a terminal. " * 3
+    entries = [
+        entry(text, long, environment={"git.committer": "A Name That Is Rather Long Indeed"}),
+        entry(note(Kind.ROLLED_BACK), {"app1": 1}, result="failed"),
+    ]
+    out = io.StringIO()
+    show(parsed(entries), Console(file=out, force_terminal=True, width=width, color_system=None))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert ("shares" in lines[0]) == (width == 160)
+    for word in ("no.", "time", "who", "what", "weights", "why"):
+        assert word in lines[0].split()
+    assert "2026-01-02 03:04" in out.getvalue()
+    assert "failed" in out.getvalue()
 
 
 def test_stable_updates() -> None:
@@ -152,7 +218,7 @@ def file_entry(text: str, weights: object, start: int) -> dict[str, Any]:
 class NoPulumi(Pulumi):
     """Fails the test when a process would be started."""
 
-    def run(self, *arguments: str, stack: str | None = None) -> str:
+    def run(self, *arguments: str, **_: object) -> str:
         raise AssertionError(arguments)
 
 
@@ -167,6 +233,7 @@ def test_a_file_backend_is_read_without_a_process(tmp_path: Path) -> None:
     folder = tmp_path / ".pulumi/history/loadbalancer/dev"
     updates = History(project, "organization/loadbalancer/dev", NoPulumi(tmp_path))
     folder.mkdir(parents=True)
+    (tmp_path / "apps" / "app2").mkdir(parents=True)
     (folder / "dev-1.history.json").write_text(
         json.dumps(file_entry("First", {"app1": 1, "app2": 2}, 1_800_000_000))
     )
@@ -181,12 +248,13 @@ def test_a_file_backend_is_read_without_a_process(tmp_path: Path) -> None:
         *(2, "Second"),
     )
     assert last.time == datetime.fromtimestamp(1_800_000_100, UTC)
-    assert last.weights == {"app1": 3, "app2": 4}
+    assert last.weights == {"app1": 3}
     (folder / "dev-3.history.json").write_text(
         json.dumps(file_entry("Third", {"secure": "v1:abc"}, 1_800_000_200))
     )
     # An encrypted value is unknown, and never shown.
     assert [one.weights for one in updates.from_files()][-1] is None
+    assert updates.last_entry() == file_entry("Third", {"secure": "v1:abc"}, 1_800_000_200)
     # Another compression is left to `pulumi`.
     (folder / "dev-4.history.json.zst").write_bytes(b"")
     with pytest.raises(AssertionError, match="history"):
@@ -197,7 +265,7 @@ def test_other_backends_are_asked_for_every_page(tmp_path: Path) -> None:
     calls: list[tuple[str, ...]] = []
 
     class Cloud(Pulumi):
-        def run(self, *arguments: str, stack: str | None = None) -> str:
+        def run(self, *arguments: str, stack: str | None = None, **_: object) -> str:
             assert stack == "team/dev"
             calls.append(arguments)
             page = int(arguments[-1])
@@ -213,15 +281,52 @@ def test_other_backends_are_asked_for_every_page(tmp_path: Path) -> None:
 
 def test_weights_are_those_of_the_project_and_not_of_another_name() -> None:
     config = {"edge:weights": '{"app1": 5}', "loadbalancer:weights": "app1=9"}
-    (found,) = history.parse([entry("", config=config)], "edge")
-    assert found.weights == {"app1": 5, "app2": 4}
+    (found,) = history.parse([entry("", config=config)], "edge", ["app1", "app2"])
+    assert found.weights == {"app1": 5}
 
 
 @pytest.mark.parametrize(
-    "value", [{"secret": True}, {"value": "7", "secret": True}, {"secure": "7"}]
+    "value", [{"secret": True}, {"secure": "v1:7"}, {"app1": {"secure": "v1:7"}, "app2": 1}]
 )
-def test_secret_weights_are_unknown(value: object) -> None:
-    (found,) = history.parse([entry("", config={"loadbalancer:weights": value})], "loadbalancer")
-    assert found.weights is None
+def test_secret_weights_are_unknown_until_they_are_decrypted(value: object) -> None:
+    (found,) = parsed([entry("", config={"loadbalancer:weights": value})])
+    assert (found.weights, found.secret) == (None, True)
     assert history.stable([found]) == []
+
+
+def test_secret_weights_are_never_shown() -> None:
+    value = {"value": "app1=337,app2=663", "secret": True}
+    (found,) = parsed([entry("", config={"loadbalancer:weights": value})])
+    assert found.weights == {"app1": 337, "app2": 663}
+    assert history.stable([found]) == [found]
+    out = io.StringIO()
+    show([found], Console(file=out, width=100))
+    assert "[secret]" in out.getvalue()
+    printed = out.getvalue() + json.dumps(as_objects([found]))
+    assert "337" not in printed
+    assert "33.7" not in printed
     assert as_objects([found])[0]["weights"] is None
+
+
+def test_secret_weights_of_a_file_backend_are_decrypted_by_pulumi(tmp_path: Path) -> None:
+    calls: list[tuple[str, ...]] = []
+
+    class Decrypting(Pulumi):
+        def run(self, *arguments: str, **_: object) -> str:
+            calls.append(arguments)
+            value = {"value": "app1=3,app2=1", "secret": True}
+            return json.dumps([entry("First", config={"loadbalancer:weights": value})])
+
+    project = Project(tmp_path, "loadbalancer", f"{tmp_path.as_uri()}?metadata=skip")
+    folder = tmp_path / ".pulumi/history/loadbalancer/dev"
+    folder.mkdir(parents=True)
+    updates = History(project, "dev", Decrypting(tmp_path))
+    for number, weights in enumerate(({"app1": 1}, {"secure": "v1:abc"})):
+        path = folder / f"dev-{number}.history.json"
+        path.write_text(json.dumps(file_entry("First", weights, 1_800_000_000)))
+        # Nothing is decrypted where nothing is secret.
+        assert updates.all(decrypt=True)
+        assert bool(calls) == (number == 1)
+    assert "--show-secrets" in calls[0]
+    assert [one.weights for one in updates.all(decrypt=True)] == [{"app1": 3, "app2": 1}]
+    assert [one.weights for one in updates.all()][-1] is None

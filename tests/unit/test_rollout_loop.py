@@ -321,7 +321,7 @@ def test_pause_resume_promote_and_abort() -> None:
     environment = FakeEnvironment(stack)
 
     def pause(environment: FakeEnvironment) -> None:
-        environment.requests = [Request.PAUSE, *[None] * 500, Request.RESUME]  # type: ignore[list-item]
+        environment.requests = [Request.PAUSE, *[None] * 500, Request.RESUME]
 
     environment.on["set 2"] = pause
     assert run(environment, start(stack, deadline="60s")) is Ending.REACHED
@@ -630,7 +630,11 @@ def test_a_history_that_was_shortened_halts() -> None:
     stack.serve(60)
     stack.up("Second")
     environment = FakeEnvironment(stack)
-    environment.on["set 2"] = lambda _: stack.history.pop()
+
+    def shorten(environment: FakeEnvironment) -> None:
+        stack.history.pop()
+
+    environment.on["set 2"] = shorten
     assert run(environment, start(stack)) is Ending.HALTED
     text = environment.last_text("halted")
     assert "update 2, the last one before the rollout, is not in the history any more" in text

@@ -8,12 +8,14 @@ import pytest
 
 from loadbalancer.config.problems import ConfigError
 from loadbalancer.rollout import record
-from loadbalancer.rollout.control import Control, Request
+from loadbalancer.rollout.control import Command, Control, Reply, Request
 from loadbalancer.rollout.errors import AlreadyRunningError
 from loadbalancer.rollout.record import Phase
 from loadbalancer.rollout.status import RolloutStatus, State
-from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, SecretValueError
+from loadbalancer.state import config_file
+from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, ConfigFileError
 from loadbalancer.state.project import Project
+from loadbalancer.state.pulumi import Pulumi
 from tests.rollout import FakeStack, start
 
 
@@ -91,16 +93,26 @@ def test_one_rollout_at_a_time_and_no_stale_lock_after_a_kill(tmp_path: Path) ->
             pass
         with Control(tmp_path, "other").lock():
             pass
-        control.send(Request.PAUSE)
+        control.send(Command(Request.PAUSE, "0123abcd", 1))
         process.kill()
         process.wait()
     assert not control.is_running()
     with control.lock():
         # A request for a process that is gone is dropped.
         assert control.receive() is None
-        control.send(Request.ABORT)
-        assert control.receive() is Request.ABORT
+        sent = control.send(Command(Request.ABORT, "0123abcd", 1))
+        assert control.receive() == sent
         assert control.receive() is None
+        # Each command has a reply of its own.
+        assert control.wait_for_reply(sent, 0) is None
+        control.reply(sent, Reply("it rolls back", done=True))
+        later = control.send(sent)
+        assert control.wait_for_reply(later, 0) is None
+        assert control.wait_for_reply(sent, 0) == Reply("it rolls back", done=True)
+        # What is no command is none of ours.
+        for text in ("", "[]", "{}", '{"request": "sing"}', '{"request": "pause", "x": 1}'):
+            (tmp_path / ".rollout" / "dev.request").write_text(text)
+            assert control.receive() is None
 
 
 def project(folder: Path, name: str = "loadbalancer") -> Project:
@@ -146,15 +158,63 @@ def test_a_project_of_another_name(tmp_path: Path) -> None:
     assert sorted(file.digests()) == ["loadbalancer:weights", "port"]
 
 
+class Decrypting(Pulumi):
+    """Knows the values of some keys, and counts how often it is asked."""
+
+    def __init__(self, folder: Path, values: dict[str, str]) -> None:
+        super().__init__(folder)
+        self.values = values
+        self.asked: list[str] = []
+
+    def run(self, *arguments: str, **_: object) -> str:
+        assert arguments[:2] == ("config", "get")
+        self.asked.append(arguments[2])
+        return self.values[arguments[2]]
+
+
 def test_encrypted_values(tmp_path: Path) -> None:
-    file = ConfigFile(project(tmp_path), "dev")
+    text = {"loadbalancer:weights": "app1=7,app2=3", RECORD_KEY: "{}"}
+    pulumi = Decrypting(tmp_path, text)
+    file = ConfigFile(project(tmp_path), "dev", pulumi)
     path = tmp_path / "Pulumi.dev.yaml"
     # The rollout does not read this one.
     path.write_text("config:\n  loadbalancer:drain: {secure: v1:abc}\n")
     assert file.settings().weights == {"app1": 6, "app2": 4}
-    for value in ("{secure: v1:abc}", "{app1: {secure: v1:abc}}"):
-        path.write_text(f"config:\n  loadbalancer:weights: {value}\n")
-        with pytest.raises(
-            SecretValueError, match=r"^weights: the value is encrypted.*--plaintext"
-        ):
-            file.settings()
+    assert not file.has_secret_weights()
+    assert pulumi.asked == []
+    path.write_text(
+        f"config:\n  loadbalancer:weights: {{secure: v1:a}}\n  {RECORD_KEY}: {{secure: v1:b}}\n"
+    )
+    for _ in range(3):
+        assert file.settings().weights == {"app1": 7, "app2": 3}
+        assert file.record() == "{}"
+    assert file.has_secret_weights()
+    # Each ciphertext is decrypted once.
+    assert pulumi.asked == ["loadbalancer:weights", RECORD_KEY]
+    # Pulumi makes texts of the secrets in an object, and such an object is merged as a plain one.
+    text["loadbalancer:weights"] = '{"app1":"9"}'
+    path.write_text("config:\n  loadbalancer:weights: {app1: {secure: v1:c}}\n")
+    assert file.settings().weights == {"app1": 9, "app2": 4}
+    path.write_text("config:\n  loadbalancer:rollout: {to: {app1: {secure: v1:d}}}\n")
+    assert file.has_secret_weights()
+
+
+def test_a_secret_value_is_not_in_the_message_about_it(tmp_path: Path) -> None:
+    pulumi = Decrypting(tmp_path, {"loadbalancer:weights": "app1=33337,app2=3"})
+    file = ConfigFile(project(tmp_path), "dev", pulumi)
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  loadbalancer:weights: {secure: v1:a}\n")
+    with pytest.raises(ConfigError, match=r"^weights\.app1: .*--secret") as refused:
+        file.settings()
+    assert "33337" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["config: [", "config:\n- 1\n", "just words", "\x00", "a: b: c", "config: 3\n", "\xff"]
+)
+def test_a_broken_file_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_file, "WRITING", 0.0)
+    file = ConfigFile(project(tmp_path), "dev")
+    (tmp_path / "Pulumi.dev.yaml").write_bytes(text.encode("latin-1"))
+    for read in (file.values, file.record, file.settings, file.digests):
+        with pytest.raises(ConfigFileError, match=r"^Pulumi\.dev\.yaml is not valid: [^\n]+$"):
+            read()

@@ -1,7 +1,5 @@
 """The config key `rollout`: valid values, and the error of each invalid one."""
 
-import json
-
 import pytest
 
 from loadbalancer.config import checks, reference
@@ -15,8 +13,7 @@ APPS = ("app1", "app2")
 
 
 def load(rollout: object) -> RolloutSettings:
-    text = rollout if isinstance(rollout, str) else json.dumps(rollout)
-    return loading.load({"rollout": text}, APPS).rollout
+    return loading.load({"rollout": rollout}, APPS).rollout
 
 
 def problems(rollout: object) -> list[str]:

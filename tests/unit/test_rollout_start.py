@@ -5,6 +5,7 @@ import pytest
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import options, rollback
 from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.state import history
 from loadbalancer.state.message import Kind
 from tests.rollout import FakeEnvironment, FakeStack, Killed, run, start
 
@@ -69,19 +70,33 @@ def test_a_target_without_a_folder_or_without_a_deployed_app() -> None:
     options.check_target(resolved(to={"app1": 1, "app2": 2}), BEFORE, FOLDERS)
     with pytest.raises(UsageError, match=r"^--to: app9 has no folder apps/app9$"):
         options.check_target(resolved(to={"app1": 1, "app2": 2, "app9": 1}), BEFORE, FOLDERS)
-    with pytest.raises(UsageError, match=r"^--to: app2 is deployed and has no target weight\. "):
-        options.check_target(resolved(to={"app1": 1}), BEFORE, FOLDERS)
+    with pytest.raises(UsageError, match=r"^--to: app1 has a share and no target weight\. "):
+        options.check_target(resolved(to={"app2": 1}), BEFORE, FOLDERS)
+
+
+def test_a_target_need_not_name_apps_of_weight_0() -> None:
+    before = {"app1": 100, "app2": 0, "app3": 0}
+    settings = resolved(to={"app1": 1, "app2": 2})
+    options.check_target(settings, before, FOLDERS)
+    # They stay deployed, at weight 0.
+    assert options.with_idle_apps(settings, before).to == {"app1": 1, "app2": 2, "app3": 0}
+    assert options.with_idle_apps(settings, BEFORE) == settings
 
 
 def test_a_stack_that_is_not_ready() -> None:
     stack = FakeStack()
     updates = stack.updates()
     options.check_stack("dev", BEFORE, OUTPUTS, updates)
-    for outputs, history in (({}, updates), (OUTPUTS, [])):
+    for outputs, known in (({}, updates), (OUTPUTS, [])):
         with pytest.raises(RolloutError, match=r"not up, or has no admin port.*lb up --stack dev"):
-            options.check_stack("dev", BEFORE, outputs, history)
+            options.check_stack("dev", BEFORE, outputs, known)
     with pytest.raises(RolloutError, match=r"app1=100,app2=0 are in force.*\./lb up --stack dev"):
         options.check_stack("dev", {"app1": 1, "app2": 1}, OUTPUTS, updates)
+    with pytest.raises(RolloutError, match=r"has \[secret\], and \[secret\] are in force"):
+        options.check_stack("dev", {"app1": 1, "app2": 1}, OUTPUTS, updates, secret=True)
+    # Encrypted outputs tell nothing.
+    encrypted = {**OUTPUTS, "weights": {"4dabf1": "1b47061", "ciphertext": "v1:abc"}}
+    options.check_stack("dev", BEFORE, encrypted, updates)
     with pytest.raises(Killed):
         run(FakeEnvironment(stack, killed_at=6), start(stack))
     with pytest.raises(RolloutError, match=r"started elsewhere, by .*\./lb rollback --stack dev"):
@@ -93,15 +108,15 @@ def test_the_update_of_a_rollback() -> None:
     stack.weights = {"app1": 3, "app2": 1}
     stack.up("Other weights")
     stack.up("Broken", "failed")
-    first, second, _ = history = stack.updates()
-    assert rollback.find(history, None, stack.weights, "dev") == first
-    assert rollback.find(history, second.number, stack.weights, "dev") == second
+    first, second, _ = updates = stack.updates()
+    assert rollback.find(updates, None, stack.weights, "dev") == first
+    assert rollback.find(updates, second.number, stack.weights, "dev") == second
     with pytest.raises(UsageError, match=r"^update 9 not found\. See: \./lb history --stack dev$"):
-        rollback.find(history, 9, stack.weights, "dev")
+        rollback.find(updates, 9, stack.weights, "dev")
     with pytest.raises(RolloutError, match="update 3 did not bring the stack up"):
-        rollback.find(history, 3, stack.weights, "dev")
+        rollback.find(updates, 3, stack.weights, "dev")
     with pytest.raises(RolloutError, match="no earlier update is stable and has other shares"):
-        rollback.find(history[:1], None, first.weights or {}, "dev")
+        rollback.find(updates[:1], None, first.weights or {}, "dev")
 
 
 def test_a_rollback_needs_known_weights() -> None:
@@ -120,6 +135,17 @@ def test_the_weights_of_a_rollback_for_the_apps_that_exist() -> None:
         rollback.weights_of(first, present, ["app2", "app3"])
 
 
+def test_a_rollback_without_the_sample_apps() -> None:
+    entries = [
+        {"startTime": 2, "kind": "update", "result": "succeeded", "config": config}
+        for config in ({"loadbalancer:weights": {"web": 1}}, {"loadbalancer:weights": {"web": 3}})
+    ]
+    entries[1]["config"] = {"loadbalancer:weights": {"web": 3, "shop": 1}}
+    updates = history.parse(entries, "loadbalancer", ["web", "shop"])
+    weights, _ = rollback.prepare(updates, None, {"web": 1}, ["web", "shop"], "dev")
+    assert weights == {"shop": 1, "web": 3}
+
+
 def test_the_message_of_a_rollback_names_what_it_undoes() -> None:
     stack = FakeStack()
     stack.weights = {"app1": 3, "app2": 1}
@@ -128,6 +154,8 @@ def test_the_message_of_a_rollback_names_what_it_undoes() -> None:
     assert weights == BEFORE
     assert message.text == "Rolled back to update 1: app1=100,app2=0, from app1=3,app2=1."
     assert (message.kind, message.rollout, message.undoes) == (Kind.ROLLED_BACK, "", (2, 2))
+    _, hidden = rollback.prepare(stack.updates(), None, stack.weights, FOLDERS, "dev", secret=True)
+    assert hidden.text == "Rolled back to update 1: [secret], from [secret]."
     # The last update undoes nothing.
     _, message = rollback.prepare(stack.updates(), 2, BEFORE, FOLDERS, "dev")
     assert message.undoes is None
