@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -40,6 +41,15 @@ def _rollouts(stack: str | None, as_json: bool = False) -> Any:
     return Rollouts(project, name, Terminal(machine=as_json))
 
 
+def _change(stack: str | None, as_json: bool, action: Callable[[Any], int]) -> NoReturn:
+    """Do what updates the stack; raises typer.Exit with its exit code."""
+    from loadbalancer.state import passphrase
+
+    code = action(_rollouts(stack, as_json))
+    passphrase.tidy(*target(stack))
+    raise typer.Exit(code)
+
+
 def _start() -> Any:
     """Build `rollout start` with an option for each key of `rollout` in the configuration."""
     from loadbalancer.rollout.options import all_options
@@ -53,7 +63,7 @@ def _start() -> Any:
         `rollout` of the configuration. Ctrl-C asks what to do.
         """
         given = {field: value for field, value in values.items() if value not in (None, False)}
-        raise typer.Exit(_rollouts(stack, as_json).start(given))
+        _change(stack, as_json, lambda rollouts: rollouts.start(given))
 
     annotations: dict[str, Any] = {"stack": Stack, "as_json": Json}
     for option in options:
@@ -97,7 +107,7 @@ def pause(stack: Stack = None) -> None:
 @register(group, "resume", "./lb rollout resume", codes=_ENDINGS)
 def resume(stack: Stack = None, as_json: Json = False) -> None:
     """Continue a rollout that is paused, was halted, or whose process was killed."""
-    raise typer.Exit(_rollouts(stack, as_json).resume())
+    _change(stack, as_json, lambda rollouts: rollouts.resume())
 
 
 @register(group, "promote", "./lb rollout promote", "./lb rollout promote --full")
@@ -119,7 +129,7 @@ def abort(
     as_json: Json = False,
 ) -> None:
     """Roll the rollout back, or end it at its present weights."""
-    raise typer.Exit(_rollouts(stack, as_json).abort(keep=keep, force=force))
+    _change(stack, as_json, lambda rollouts: rollouts.abort(keep=keep, force=force))
 
 
 @register(app, "history", "./lb history", "./lb history --json")
@@ -147,4 +157,4 @@ def rollback(
     stack: Stack = None,
 ) -> None:
     """Return to the weights of an earlier update."""
-    raise typer.Exit(_rollouts(stack).rollback(number))
+    _change(stack, False, lambda rollouts: rollouts.rollback(number))

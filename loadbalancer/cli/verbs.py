@@ -80,7 +80,7 @@ def _up(project: Project, name: str) -> None:
         typer.echo(f"Live: {deployment.read(project, name).url}")
     finally:  # also for the commands in the message of an error
         typer.echo(f"To use plain `pulumi` in this shell: {SET_ENVIRONMENT}")
-        passphrase.tidy(project, name)
+    passphrase.tidy(project, name)
 
 
 def _create(project: Project, name: str, *command: str) -> None:
@@ -111,7 +111,7 @@ def down(stack: Stack = None, orphans: Orphans = None) -> None:
 
 def _down(project: Project, name: str, choice: Choice | None = None) -> None:
     from loadbalancer.drift import lost
-    from loadbalancer.state import deployment
+    from loadbalancer.state import deployment, passphrase
     from loadbalancer.state.pulumi import Pulumi, StackNotFoundError
 
     if choice is Choice.ADOPT:
@@ -120,6 +120,7 @@ def _down(project: Project, name: str, choice: Choice | None = None) -> None:
     try:
         deployment.load(project, name)
         Pulumi(project.folder).show("destroy", "--yes", "--skip-preview", stack=name)
+        passphrase.tidy(project, name)
     except StackNotFoundError as error:
         missing = error
     left = lost.find(project, name)
@@ -197,7 +198,7 @@ def repair(
     """
     from loadbalancer.drift import lost
     from loadbalancer.drift import repair as drift
-    from loadbalancer.state import deployment
+    from loadbalancer.state import deployment, passphrase
     from loadbalancer.state.pulumi import StackNotFoundError
 
     project, name = target(stack)
@@ -218,6 +219,7 @@ def repair(
         lost.remove(left, typer.echo)
     if not (left and empty):
         drift.repair(project, name, typer.echo, force=force)
+        passphrase.tidy(project, name)
         if left and orphans is None:
             typer.echo(lost.describe(left, name), err=True)
 

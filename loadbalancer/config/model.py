@@ -185,7 +185,7 @@ class Settings(Model):
     weights: Weights = Field(
         default=DEFAULT_WEIGHTS,
         description="Weight of each app, relative to the others; 0 runs the app but sends it no "
-        "requests. Set weights are merged over the default.",
+        "requests. A list or JSON is the whole set; single weights are merged over the default.",
         examples=["app1=6,app2=4"],
         json_schema_extra={"item": "6"},
     )

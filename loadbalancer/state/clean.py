@@ -2,6 +2,8 @@
 
 import shutil
 
+from loadbalancer.state import passphrase
+from loadbalancer.state.config_file import ConfigFile, is_secret
 from loadbalancer.state.project import EMBEDDED, Project
 from loadbalancer.state.pulumi import Pulumi
 
@@ -28,15 +30,19 @@ def clean(project: Project, *, confirmed: bool) -> bool:
         return False
     names = project.stacks()
     print(f"This destroys the stacks {', '.join(names) or '(none)'} and removes {state.name}/")
-    print("with their history and the passphrase of their secrets.")
+    print("with their history and the passphrase of their secrets. Their configuration stays.")
+    for name in names:
+        file = ConfigFile(project, name)
+        if is_secret(file.values()):
+            print(f"{file.name} has secrets that only {state.name}/passphrase decrypts.")
     if not confirmed and _answer() != "yes":
         print("Nothing was changed.")
         return False
     pulumi = Pulumi(project.folder)
     for name in names:
         pulumi.show("destroy", "--yes", "--skip-preview", stack=name)
-        pulumi.run("stack", "rm", "--yes", stack=name)
-        project.stack_file(name).unlink(missing_ok=True)
+        pulumi.run("stack", "rm", "--yes", "--preserve-config", stack=name)
+        passphrase.drop_unused_salt(project, name)
     shutil.rmtree(state)
     return True
 

@@ -50,7 +50,9 @@ def drop_unused_salt(project: Project, stack: str) -> bool:
     if without == text:
         return False
     if without.strip():
-        path.write_text(without)
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.write_text(without)
+        new.replace(path)  # so that nobody reads half a file
     else:
         path.unlink()
     return True
@@ -59,7 +61,8 @@ def drop_unused_salt(project: Project, stack: str) -> bool:
 def tidy(project: Project, stack: str) -> None:
     """Remove the salt that Pulumi has written into a stack's file, where no value needs it.
 
-    It belongs to the passphrase of this folder. In git, where the file is kept, it would keep the
+    Call it only when no other command for the stack can be running, which may write the file. The
+    salt belongs to the passphrase of this folder. In git, where the file is kept, it would keep the
     other clones from using the file. With a passphrase of the user's own it stays.
     """
     if project.embedded:

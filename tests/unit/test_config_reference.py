@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_every_command_of_the_docs_is_valid() -> None:
     commands = re.findall(r"pulumi config set [^`\n]+", text)
     assert len(commands) > len(KEY_PATHS)
     for command in commands:
-        loaded(re.sub(r"\s+#.*", "", command))
+        loaded(re.sub(r"\s+(#.*|--stack \S+)", "", command), (*APPS, "app3"))
 
 
 def test_the_table_of_the_readme_has_real_keys_with_their_defaults() -> None:
@@ -94,7 +95,7 @@ def readme_rows() -> list[tuple[str, str]]:
     return [(cells[1].strip(" `"), cells[2].strip(" `")) for cells in rows]
 
 
-def loaded(command: str) -> Settings:
+def loaded(command: str, apps: Collection[str] = APPS) -> Settings:
     """Load the config that a `pulumi config set` command makes of an empty one."""
     *start, path, value = shlex.split(command)
     assert start in (["pulumi", "config", "set"], ["pulumi", "config", "set", "--path"])
@@ -103,7 +104,7 @@ def loaded(command: str) -> Settings:
     nested: Any = value
     for name in reversed(inner):
         nested = {name: nested}
-    return load.load({key: nested if not inner else json.dumps(nested)}, APPS)
+    return load.load({key: nested}, apps)
 
 
 def value_of(settings: Settings, path: str) -> object:

@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Project:
     stacks.mkdir(parents=True)
     for name in ("dev", "staging"):
         (stacks / f"{name}.json").write_text("{}")
-        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}")
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("encryptionsalt: v1:x\n")
     return Project(tmp_path, "loadbalancer", f"{(tmp_path / '.state').as_uri()}?metadata=skip")
 
 
@@ -51,11 +51,26 @@ def test_every_stack_and_the_backend_go(project: Project, commands: Commands) ->
     assert clean(project, confirmed=True)
     assert commands.made == [
         "destroy --yes --skip-preview dev",
-        "stack rm --yes dev",
+        "stack rm --yes --preserve-config dev",
         "destroy --yes --skip-preview staging",
-        "stack rm --yes staging",
+        "stack rm --yes --preserve-config staging",
     ]
     assert list(project.folder.iterdir()) == []
+
+
+def test_the_configuration_stays(
+    project: Project, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, secret = project.stack_file("dev"), project.stack_file("staging")
+    plain.write_text("encryptionsalt: v1:x\nconfig:\n  loadbalancer:port: 0 # any\n")
+    encrypted = "encryptionsalt: v1:x\nconfig:\n  loadbalancer:drain:\n    secure: v1:y\n"
+    secret.write_text(encrypted)
+    assert clean(project, confirmed=True)
+    assert plain.read_text() == "config:\n  loadbalancer:port: 0 # any\n"
+    assert secret.read_text() == encrypted
+    printed = capsys.readouterr().out
+    assert "Pulumi.staging.yaml has secrets that only .state/passphrase decrypts" in printed
+    assert "Pulumi.dev.yaml" not in printed
 
 
 def test_what_cannot_be_destroyed_stays(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,8 +79,8 @@ def test_what_cannot_be_destroyed_stays(project: Project, monkeypatch: pytest.Mo
     with pytest.raises(PulumiError):
         clean(project, confirmed=True)
     assert (project.folder / ".state").exists()
-    assert not project.stack_file("dev").exists()
-    assert project.stack_file("staging").exists()
+    assert commands.made[1] == "stack rm --yes --preserve-config dev"
+    assert "rm" not in commands.made[-1]
 
 
 @pytest.mark.parametrize(("answer", "gone"), [("yes", True), ("y", False), (None, False)])
