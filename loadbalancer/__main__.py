@@ -2,11 +2,17 @@
 
 import sys
 
-try:
-    from loadbalancer.cli import main
-except ModuleNotFoundError as error:
-    if (error.name or "").startswith("loadbalancer"):
-        raise
-    sys.exit(f"error: package {error.name} is missing in .venv. Install it: ./lb up")
 
-sys.exit(main(sys.argv[1:]))
+def _main() -> int:
+    try:
+        from loadbalancer.cli import main  # noqa: PLC0415 - what it imports may be missing
+
+        return main(sys.argv[1:])
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("loadbalancer"):
+            raise
+        print(f"error: {error.name} is missing in .venv. Install it: ./lb up", file=sys.stderr)
+        return 1
+
+
+sys.exit(_main())

@@ -278,6 +278,19 @@ def test_on_a_bare_machine_a_verb_says_what_to_run(
     assert re.fullmatch(r"error: .*: \./lb up\n", done.stderr)
 
 
+def test_a_virtual_environment_that_lacks_a_package_is_an_error_that_says_what_to_run() -> None:
+    for broken in ("typer", "yaml"):
+        code = (
+            f"import runpy, sys; sys.modules[{broken!r}] = None; "
+            "sys.argv[1:] = ['status']; runpy.run_module('loadbalancer', run_name='__main__')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert done.stderr == f"error: {broken} is missing in .venv. Install it: ./lb up\n"
+
+
 def test_up_runs_the_toolchain_first_and_ends_where_that_fails(
     tmp_path: Path, bare: dict[str, str]
 ) -> None:

@@ -3,9 +3,11 @@
 import json
 import runpy
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_docker as docker
 import pytest
 from pulumi.runtime import mocks, set_mocks
 
@@ -13,13 +15,18 @@ from loadbalancer import names
 from loadbalancer.config.host_ports import HostPort
 from loadbalancer.engine import container, ports
 from loadbalancer.engine.container import Container, Port
+from loadbalancer.resources import stack
+from loadbalancer.state import identity
+from loadbalancer.state.deployment import RecordedNetwork
 from loadbalancer.state.identity import Identity
+from loadbalancer.state.project import Project
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
 Declare = Callable[..., Resources]
 
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
+NETWORK = "docker:index/network:Network"
 HANDOVER = "pulumi-python:dynamic/loadbalancer:Handover"
 ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
 PORTS = names.listening_ports(["app1", "app2"])
@@ -182,8 +189,10 @@ def test_requests_in_flight_do_not_hold_the_port_of_nginx_for_long(declare: Decl
     assert handover.inputs["grace"] == 5
 
 
-def nginx_as_it_runs(port: int, image: str = "sha256:nginx") -> Container:
-    published = {Port("127.0.0.1", port, 8080), Port("127.0.0.1", 9113, 9113)}
+def nginx_as_it_runs(
+    port: int, image: str = "sha256:nginx", ips: Sequence[str] = ("127.0.0.1",)
+) -> Container:
+    published = {*(Port(ip, port, 8080) for ip in ips), Port("127.0.0.1", 9113, 9113)}
     own = names.labels("loadbalancer", "test")
     return Container("id", "nginx", "running", None, image, own, ports=frozenset(published))
 
@@ -206,6 +215,33 @@ def test_the_preview_says_that_nginx_is_replaced(
     found = [text for text in logged if text.startswith("nginx's container is replaced")]
     assert len(found) == len(said)
     assert all(reason in text for reason, text in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("running", "ignored"),
+    [
+        ([], False),
+        ([nginx_as_it_runs(8080, ips=("::", "0.0.0.0"))], True),  # noqa: S104
+        ([nginx_as_it_runs(8080, ips=("::",))], False),
+        ([nginx_as_it_runs(8081, ips=("::", "0.0.0.0"))], False),  # noqa: S104
+        ([nginx_as_it_runs(8080, ips=("::", "0.0.0.0"))] * 2, False),  # noqa: S104
+    ],
+)
+def test_the_order_of_addresses_is_no_change(
+    monkeypatch: pytest.MonkeyPatch, declare: Declare, running: list[Container], *, ignored: bool
+) -> None:
+    found: dict[str, object] = {}
+    original: Any = docker.Container.__init__
+
+    def record(self: docker.Container, name: str, *args: object, **options: Any) -> None:
+        found[name] = options["opts"].ignore_changes
+        original(self, name, *args, **options)
+
+    monkeypatch.setattr(docker.Container, "__init__", record)
+    monkeypatch.setattr(Identity, "owns", lambda *_: True)
+    declare(bind="::", running=running)
+    assert found["loadbalancer-test-nginx"] == (["ports"] if ignored else None)
+    assert found["loadbalancer-test-app1-1"] is None
 
 
 @pytest.mark.parametrize("name", ["app1-1", "app2-1", "nginx"])
@@ -293,3 +329,101 @@ def test_an_invalid_value_is_refused_before_anything_is_declared(
         declare(weights={"app1": -3})
     (error,) = errors
     assert error.startswith("invalid configuration for stack test:\nweights.app1: -3 is not a")
+
+
+RECORDED = names.labels("balancer", "dev", checkout="host:/before", backend=".state")
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack whose network was created when it, the project and the folder had other names."""
+    network = RecordedNetwork("balancer-dev", "balancer-dev-1", RECORDED)
+    found = lambda project, stack: Identity(project, stack, (network,))  # noqa: E731
+    monkeypatch.setattr(identity, "read", found)
+
+
+@pytest.mark.usefixtures("renamed")
+def test_a_renamed_stack_keeps_its_names_and_labels(declare: Declare) -> None:
+    resources = declare()
+    (network,) = resources[NETWORK]
+    assert (network.name, labels(network.inputs)) == ("balancer-dev", RECORDED)
+    assert {one.name for one in resources[CONTAINER]} == {
+        "balancer-dev-app1-1",
+        "balancer-dev-app2-1",
+        "balancer-dev-nginx",
+    }
+    for one in resources[CONTAINER]:
+        assert RECORDED.items() <= labels(one.inputs).items()
+
+
+@pytest.mark.usefixtures("renamed")
+def test_keys_of_a_former_project_name_are_refused(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", errors.append)
+    monkeypatch.setattr(stack, "get_config_env", lambda: {"balancer:port": "1", "docker:host": ""})
+    with pytest.raises(SystemExit, match="32"):
+        declare()
+    (error,) = errors
+    assert "Pulumi.test.yaml has keys of its former name: balancer:port." in error
+    assert "write loadbalancer: in place of balancer:" in error
+
+
+def test_the_environment_of_another_checkout_is_refused(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    errors: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", errors.append)
+    (tmp_path / ".state").mkdir()
+    for name in ("Pulumi.yaml", "lb"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / ".state/passphrase"))
+    with pytest.raises(SystemExit, match="32"):
+        declare()
+    (error,) = errors
+    assert error.startswith(f"this shell has the environment of {tmp_path}, not of {Path.cwd()}")
+
+
+@pytest.mark.parametrize("conflict", [True, False])
+def test_the_preview_names_what_a_lost_state_has_left(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, *, conflict: bool
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    monkeypatch.setattr(pulumi.log, "error", said.append)
+    own = Identity(Project.find(Path.cwd()), "test").fresh
+    left = Container("id", "old-nginx", "running", None, "", {**own, names.NETWORK: "old"})
+    if conflict:
+        with pytest.raises(SystemExit, match="32"):
+            declare(running=[left], in_use={HostPort("127.0.0.1", 8080): "container old-nginx"})
+    else:
+        assert CONTAINER in declare(running=[left])
+    (message,) = said
+    assert "stack test of this folder has left old-nginx, which no Pulumi state has" in message
+    assert message.endswith("./lb repair --stack test --orphans remove")
+    # And `repair` has the new stack take over from it.
+    monkeypatch.setenv(names.TAKES_OVER, "old")
+    said.clear()
+    declare(running=[left])
+    assert said == []
+
+
+def test_a_state_elsewhere_is_read_by_pulumi(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+    urn = "urn:pulumi:test::loadbalancer::docker:index/network:Network::balancer-dev"
+    given = [{"label": key, "value": value} for key, value in RECORDED.items()]
+    network = {"type": NETWORK, "outputs": {"name": "balancer-dev-1", "labels": given}}
+
+    def call(_: Recorder, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[Any]]:
+        asked.append((args.token, args.args))
+        return {"outputs": {urn: network}}, []
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    monkeypatch.setattr(Recorder, "call", call)
+    assert {one.name for one in declare()[CONTAINER]} >= {"balancer-dev-nginx"}
+    ((function, arguments),) = asked
+    assert function == "pulumi:pulumi:readStackResourceOutputs"
+    assert arguments["stackName"].endswith("/loadbalancer/test")
