@@ -31,6 +31,7 @@ def ports_in_use(
         fix: the commands for the configuration.
         is_free: tells whether a port that the error suggests is not in use.
     """
+    suggested: set[int] = set()
     for path, wanted in host_ports.configured(settings).items():
         used = [one for one in wanted if one in in_use]
         if used:
@@ -38,10 +39,11 @@ def ports_in_use(
             reason = f"is in use on this host by {in_use[used[0]]}"
 
             def free(port: int, ips: Collection[str] = tuple(one.ip for one in wanted)) -> bool:
-                return all(is_free(HostPort(ip, port)) for ip in ips)
+                return port not in suggested and all(is_free(HostPort(ip, port)) for ip in ips)
 
-            other = fix.set(path, host_ports.another_port(settings, port, free))
-            yield Problem(path, port, reason, f"Free it, or use another: {other}")
+            other = host_ports.another_port(settings, port, free)
+            suggested.add(other)
+            yield Problem(path, port, reason, f"Free it, or use another: {fix.set(path, other)}")
 
 
 def addresses_elsewhere(

@@ -225,7 +225,7 @@ def test_a_port_of_another_checkout_is_refused_with_its_stack_and_a_free_one(two
             b.project.checkpoints(b.stack) and b.pulumi("stack", "output").stdout.count("http")
         )
         for command in set(map(tuple, commands(printed, "pulumi config set"))):
-            assert b.run(*command, "--stack", b.stack).returncode == 0
+            assert b.run(*command).returncode == 0
         done = b.pulumi("preview")
         assert done.returncode == 0, done.stdout + done.stderr
         assert b.lb("down").returncode == 0

@@ -1,5 +1,6 @@
 """Ports of the host: which are in use by something else, and what is said of those."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -133,7 +134,16 @@ def test_programs_of_this_machine_do_not_count_for_an_engine_elsewhere(
 
 @pytest.mark.parametrize(
     ("address", "expected"),
-    [("127.0.0.1", True), ("0.0.0.0", True), ("::1", True), ("192.0.2.1", False), ("ff::1", False)],  # noqa: S104
+    [
+        ("127.0.0.1", True),
+        ("0.0.0.0", True),  # noqa: S104
+        ("::1", True),
+        ("192.0.2.1", False),
+        ("ff::1", False),
+        ("fe80::1%none", False),
+        ("224.0.0.1", False),  # multicast
+        ("255.255.255.255", False),  # broadcast
+    ],
 )
 def test_whether_this_host_has_an_address(address: str, *, expected: bool) -> None:
     assert ports.is_local(address) == expected
@@ -175,6 +185,14 @@ def test_a_fault_names_what_uses_the_port() -> None:
         "apps.app1.directPort: 5001 is in use on this host by container web. "
         "Free it, or use another: pulumi config set --path apps.app1.directPort 5002",
     ]
+
+
+def test_each_suggested_port_is_free_and_suggested_once() -> None:
+    values = {"port": "8080", "adminPort": "8081", "apps": '{"app1":{"directPort":8082}}'}
+    used = {local(port): "container web" for port in (8080, 8081, 8082)}
+    settings = load.load(values, APPS)
+    found = port_checks.ports_in_use(settings, used, FIX, lambda one: one.port != 8083)
+    assert [re.findall(r"\d+$", str(one)) for one in found] == [["8084"], ["8085"], ["8086"]]
 
 
 @pytest.mark.parametrize(
