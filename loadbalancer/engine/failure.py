@@ -53,6 +53,20 @@ def describe(container: Handle, what: str) -> str:
     return "\n".join(lines)
 
 
+def again(container: Handle) -> str:
+    """Say that a version which failed in an update is deployed once more, and why it failed.
+
+    Args:
+        container: the container that failed, as it was read last.
+    """
+    app = container.labels.get(names.APP, "nginx")
+    what = find(container) or "is not healthy"
+    return (
+        f"This version of {app} failed in an update before, and is tried once more. "
+        f"It failed since {describe(container, what)}"
+    )
+
+
 def find(container: Handle) -> str | None:
     """Say why a container cannot become ready any more, to follow its name; None while it may.
 
@@ -62,6 +76,8 @@ def find(container: Handle) -> str | None:
     state = container.attrs["State"]
     if container.attrs["RestartCount"] or state["Status"] in {"exited", "dead", "restarting"}:
         return ending(container)
+    if state["Status"] == "created" and state.get("Error"):
+        return ending(container).replace("ended", "did not start, and ended", 1)
     return "is unhealthy" if state.get("Health", {}).get("Status") == "unhealthy" else None
 
 
@@ -118,8 +134,8 @@ def _events(container: Handle) -> list[dict[str, Any]]:
     try:
         # The engine's own clock: without an end the events would go on.
         found = client.events(
-            since=container.attrs["Created"],
-            until=client.info()["SystemTime"],
+            since=int(_time(container.attrs["Created"]).timestamp()),
+            until=int(_time(client.info()["SystemTime"]).timestamp()) + 1,
             filters={"container": container.id, "event": ["die", "oom"]},
             decode=True,
         )

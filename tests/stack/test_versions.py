@@ -1,5 +1,9 @@
 """New versions of apps: no request fails, and a version that does not start gets none."""
 
+import re
+import shlex
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -13,6 +17,9 @@ from tests.stack.editing import app_file, change
 from tests.stack.load import wrk
 
 pytestmark = pytest.mark.timeout(3600)
+
+SCREEN = 24
+"""Lines of a terminal."""
 
 SLOW = """
 
@@ -77,6 +84,18 @@ def test_new_versions_cost_no_request_and_replace_only_what_changed(
     assert sorted(str(c.id) for c in stack.labelled()) == sorted(after.values())
 
 
+def run_printed(stack: Deployment, command: str) -> tuple[int, str]:
+    """Run a command as an error has printed it; returns exit code and output."""
+    program, *arguments = shlex.split(command)
+    known = {"./lb": [sys.executable, "-m", "loadbalancer"], "pulumi": ["pulumi"]}
+    more = ["--yes", "--skip-preview"] if program == "pulumi" else []
+    process = stack.process(
+        *(*known[program], *arguments, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    printed = process.communicate(timeout=1200)[0]
+    return process.returncode, printed
+
+
 def test_a_version_that_does_not_start_gets_no_request_and_the_old_one_cleans_up(
     changing_stack: Deployment,
 ) -> None:
@@ -87,16 +106,53 @@ def test_a_version_that_does_not_start_gets_no_request_and_the_old_one_cleans_up
     with (
         wrk(stack.url, method="GET") as get,
         wrk(stack.url, method="POST") as post,
-        pytest.raises(PulumiError, match="no database"),
+        pytest.raises(PulumiError) as caught,
     ):
         stack.up()
     assert get.failures == post.failures == []
     assert set(before.values()) <= {str(c.id) for c in stack.labelled()}
+
+    error = str(caught.value)
+    assert "the route was not changed, the version before keeps serving: container " in error
+    assert "ended with exit code 1" in error
+    assert "  no database" in error
+    start, end = error.index("the route was not changed"), error.index("Correct apps/app1, then: ")
+    assert len(error[start:end].splitlines()) <= SCREEN
+    logs, correct = re.findall(r"(?:logged|then): ((?:\./lb|pulumi) .*)", error[start:])[:2]
+    code, printed = run_printed(stack, logs)
+    assert code == 0
+    assert "no database" in printed
+
+    # The stack serves, and its newest version does not.
+    code, printed = run_printed(stack, f"./lb repair --stack {stack.name}")
+    assert code == 1
+    again = "This version of app1 failed in an update before, and is tried once more. It failed "
+    assert f"{again}since container " in printed
+    assert printed.count("the version before keeps serving") >= 1
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
     app_file(stack, "app1").write_text(good)
-    stack.up()
+    code, printed = run_printed(stack, correct)
+    assert code == 0, printed
     assert sorted(str(c.id) for c in stack.labelled()) == sorted(stack.ids().values())
     stack.refresh()
     stack.expect_no_changes()
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+def test_a_version_whose_health_check_fails_shows_what_its_probe_got(
+    changing_stack: Deployment,
+) -> None:
+    stack = changing_stack
+    stack.up()
+    good = app_file(stack, "app2").read_text()
+    app_file(stack, "app2").write_text(good.replace('return "ok"', "return 'no queue', 500"))
+    with pytest.raises(PulumiError) as caught:
+        stack.up()
+    error = str(caught.value)
+    assert re.search(r"container \S+-app2-1-\S+ is unhealthy\.", error)
+    assert re.search(r"GET /healthz on port \d+: status 500 after \d+ ms: no queue", error)
+    assert f"./lb logs --app app2 --stack {stack.name}" in error
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
