@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import accumulate
 
@@ -96,12 +96,13 @@ def _histogram(name: str, app: str, histogram: Histogram) -> dict[str, float]:
 
 @dataclass
 class AdminPort:
-    """A server of /metrics; what it answers can be changed at any time."""
+    """A server of /metrics, and of /probe by app; what it answers can be changed at any time."""
 
     url: str
     body: bytes = b""
     code: int = 200
     location: str = ""
+    probes: dict[str, bytes] = field(default_factory=dict)
 
     def show(self, reading: Reading) -> None:
         """Answer with a reading from now on."""
@@ -115,6 +116,9 @@ def admin_port() -> Iterator[AdminPort]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found, body = self.path == "/metrics", port.body  # which a test may change meanwhile
+            app = self.path.removeprefix("/probe?app=")
+            if app in port.probes:
+                found, body = True, port.probes[app]
             self.send_response(port.code if found else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             if port.location:

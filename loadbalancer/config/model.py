@@ -145,7 +145,8 @@ class RolloutSettings(Model):
     )
     max_p99: Duration = Field(
         default="500ms",
-        description="Longest 99th percentile of the request durations of a healthy step.",
+        description="Longest 99th percentile of the times until an app's response header in a "
+        "healthy step.",
         examples=["500ms"],
     )
     min_samples: Annotated[int, whole_number(1, 1_000_000)] = Field(

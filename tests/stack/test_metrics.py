@@ -110,6 +110,7 @@ def test_every_request_is_counted_over_four_changes_of_the_route(metered: Deploy
     for app in found.apps.values():
         assert app.attempts["answered"] == app.requests
         assert app.request_duration.count == app.upstream_duration.count == app.requests
+        assert app.header_duration.count == app.requests
         assert app.sent > 100 * app.requests
 
     # The configured shares follow the route.
@@ -125,7 +126,7 @@ def test_a_duration_is_in_its_bucket(metered: Deployment) -> None:
     requests.get(f"{metered.url}/sleep", timeout=60)
     found = seen(metered, before, 1)
     (app,) = [app for app in found.apps.values() if app.requests]
-    for histogram in (app.request_duration, app.upstream_duration):
+    for histogram in (app.request_duration, app.upstream_duration, app.header_duration):
         took = round(histogram.sum, 3)
         assert 0.29 <= took < 61  # its clock goes in ticks; the answer came within a minute
         bucket = histogram.counts.index(1)

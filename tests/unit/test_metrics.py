@@ -1,5 +1,6 @@
 """The counters: read over HTTP, parsed and subtracted."""
 
+import json
 import socket
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -416,3 +417,18 @@ def test_an_address_that_is_silent() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         said = refusal(url, timeout=0.05)
     assert said == (f"{url}/metrics did not answer within 0.05 s. Check the stack: ./lb status")
+
+
+def test_what_servers_answer_to_a_probe() -> None:
+    servers = [{"name": "a:1", "answered": ["/healthz"]}, {"name": "a:2", "answered": ["/"]}]
+    with admin_port() as port:
+        port.probes["app1"] = json.dumps({"app": "app1", "servers": servers}).encode()
+        port.probes["app2"] = b'{"servers": [{"answered": []}]}'
+        port.probes["app3"] = b"no JSON"
+        port.probes["app4"] = b'{"servers": [{}]}'
+        assert metrics.probe(port.url, "app1", 60) == {"/", "/healthz"}
+        assert metrics.probe(port.url, "app2", 60) == frozenset()
+        # An nginx of an earlier version does not know the path.
+        for app in ("app3", "app4", "app5"):
+            with pytest.raises(MetricsError, match=f"/probe.app={app} "):
+                metrics.probe(port.url, app, 60)

@@ -13,7 +13,7 @@ from loadbalancer.cli.verbs import app
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import commands, options
 from loadbalancer.rollout.commands import Rollouts
-from loadbalancer.rollout.control import Answer, Request
+from loadbalancer.rollout.control import Answer, Command, Request
 from loadbalancer.rollout.errors import Ending, UpdateError
 from loadbalancer.rollout.options import Option
 from tests.rollout import App, FakeEnvironment, FakeStack, resume, run, start
@@ -84,7 +84,10 @@ def test_the_kinds_of_events() -> None:
     observe(FakeEnvironment(FakeStack(unreachable=True), answers=[True]))
     halted = FakeEnvironment(FakeStack(), answers=[True], interruptions=[Answer.HALT])
     observe(halted)
-    later = FakeEnvironment(halted.stack, answers=[True], up_fails=[UpdateError("no engine")])
+    other = Command(Request.PAUSE, "99999999", 1)
+    observe(FakeEnvironment(FakeStack(), answers=[True], requests=[other]))
+    fails = [UpdateError("no engine")] * 2
+    later = FakeEnvironment(halted.stack, answers=[True], up_fails=fails)
     resume(later)
     seen.update(later.kinds())
     cells = first_cells("Commands")

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from loadbalancer.engine.wait import Wait
+from loadbalancer.state import pulumi
 from loadbalancer.state.pulumi import (
     LockedError,
     PassphraseError,
     Pulumi,
     PulumiError,
     StackNotFoundError,
+    StalledError,
     error_of,
 )
 
@@ -151,3 +153,27 @@ def test_ctrl_c_lets_the_command_end_in_order(fake: Path, method: str) -> None:
 
 def _missing(path: Path) -> str | None:
     return None if path.exists() and path.read_text() else f"no {path.name}"
+
+
+STALLS = """#!/bin/sh
+{trap}
+echo $$ > "{pid}"
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' INT"])
+def test_a_command_that_stalls_is_ended(
+    trap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does, else by force."""
+    pid = tmp_path / "pid"
+    command = tmp_path / "pulumi"
+    command.write_text(STALLS.format(trap=trap, pid=pid))
+    command.chmod(0o755)
+    monkeypatch.setattr(pulumi, "_ENDING", 0.5)
+    run = Pulumi(tmp_path, {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).run
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(StalledError, match=r"^pulumi up has not ended within 2 s, and was ended$"):
+        run("up", stack="dev", timeout=2)
+    assert not Path("/proc", pid.read_text().strip()).exists()
