@@ -12,6 +12,7 @@ from loadbalancer.state.project import EMBEDDED, Project
 
 CHECKOUT = "LOADBALANCER_CHECKOUT"
 BACKEND = "PULUMI_BACKEND_URL"
+PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of a variable
 PASSPHRASE_FILE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 
 
@@ -34,7 +35,9 @@ def refuse_other(folder: Path, environ: Mapping[str, str] = os.environ) -> None:
         CheckoutError: with both folders and the command that sets the right variables.
     """
     backend = Project(folder, "", environ.get(BACKEND, "")).file_backend
-    used = {PASSPHRASE_FILE: environ.get(PASSPHRASE_FILE), BACKEND: backend and backend.parent}
+    # As in Pulumi, a passphrase in a variable counts before one in a file.
+    file = None if PASSPHRASE in environ else environ.get(PASSPHRASE_FILE)
+    used = {PASSPHRASE_FILE: file, BACKEND: backend and backend.parent}
     for variable, path in used.items():
         foreign = _checkout_of(Path(path), variable) if path else None
         if foreign is not None and foreign != folder.resolve():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from loadbalancer.state.checkout import PASSPHRASE_FILE
+from loadbalancer.state.checkout import PASSPHRASE, PASSPHRASE_FILE
 from loadbalancer.state.config_file import is_secret
 from loadbalancer.state.project import EMBEDDED, Project
 
@@ -19,8 +19,7 @@ def explain(project: Project, stack: str, environ: Mapping[str, str] = os.enviro
     generated = project.folder.resolve() / EMBEDDED / _GENERATED
     right = "Set the right one: export PULUMI_CONFIG_PASSPHRASE=..."
     # In the order in which Pulumi takes them.
-    variables = ("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE_FILE)
-    variable = next((name for name in variables if name in environ), None)
+    variable = next((name for name in (PASSPHRASE, PASSPHRASE_FILE) if name in environ), None)
     if variable is None:
         return 'No passphrase is set. Set that of this folder: eval "$(./lb env)"'
     if environ[variable] == str(generated):

@@ -35,6 +35,9 @@ def test_the_state_and_the_passphrase_of_another_checkout_are_refused(
     assert f"not of {tmp_path}: {variable} is {value}" in said
     assert f'cd {tmp_path} && eval "$(./lb env)"' in said
     checkout.refuse_other(other, environ)
+    if variable == FILE:
+        # It does not count beside a passphrase in a variable.
+        checkout.refuse_other(tmp_path, {**environ, TEXT: "mine"})
 
 
 @pytest.mark.parametrize(
