@@ -86,7 +86,7 @@ def ensure(report: Report) -> str:
         raise ToolchainError(
             f"the official images can be neither found nor pulled, and {why_not} to make "
             "equivalents from Debian packages. Load them into the engine (`docker load`), or "
-            "name images of your own: pulumi config set --path baseImages.python NAME"
+            "give images of your own their names, such as: docker tag NAME python:3.14-slim"
         )
     if not (SCRIPTS / "sid").exists() or not KEYRING.exists():
         debian.install(["debootstrap", "debian-archive-keyring"], report)

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from loadbalancer import hints
 from loadbalancer.state import checkout
 from loadbalancer.state.project import Project
 
@@ -67,6 +68,7 @@ def target(stack: str | None) -> tuple[Project, str]:
     """
     found = this_project()
     name = stack or found.selected()
+    hints.use(name)
     if found.embedded:
         from loadbalancer.state import identity
 

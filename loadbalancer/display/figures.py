@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadbalancer import hints
 from loadbalancer.formats import UNKNOWN, age, duration, percentage, rate
 from loadbalancer.metrics.history import LONGEST
 from loadbalancer.metrics.reading import AppReading, Reading
@@ -144,7 +145,7 @@ def _old(figures: Figures) -> str:
 def _notes(figures: Figures) -> Iterator[str]:
     """Describe what the table does not show."""
     if figures.reading and not figures.rows:
-        yield "No app is in the route. Bring the stack up: ./lb up"
+        yield f"No app is in the route. Bring the stack up: {hints.lb('up')}"
     if figures.window is None:
         return
     unrouted = {code: count for code, count in figures.window.unrouted.items() if count}

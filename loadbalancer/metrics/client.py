@@ -4,6 +4,7 @@ import time
 
 import requests
 
+from loadbalancer import hints
 from loadbalancer.formats import escape_control_chars
 from loadbalancer.metrics import reading
 from loadbalancer.metrics.reading import Reading
@@ -40,7 +41,7 @@ def read(url: str, timeout: float = TIMEOUT) -> Reading:
         reason = escape_control_chars(str(error))[:_LONGEST_REASON]
         raise MetricsError(
             f"{address} does not answer with the counters of a load balancer: {reason}. "
-            "Check the admin port: pulumi stack output adminUrl"
+            f"Check the address: {hints.lb('status')}"
         ) from error
 
 
@@ -75,15 +76,16 @@ def _get(address: str, timeout: float) -> requests.Response:
             answer = session.get(address, timeout=timeout, allow_redirects=False)
     except requests.Timeout as error:
         raise MetricsError(
-            f"{address} did not answer within {timeout:g} s. Check the stack: ./lb status"
+            f"{address} did not answer within {timeout:g} s. Check the stack: {hints.lb('status')}"
         ) from error
     except requests.RequestException as error:
         raise MetricsError(
-            f"{address} does not answer ({_cause(error)}). Check the stack: ./lb status"
+            f"{address} does not answer ({_cause(error)}). Check the stack: {hints.lb('status')}"
         ) from error
     if answer.status_code != _HTTP_OK:
         raise MetricsError(
-            f"{address} answers {answer.status_code} instead of 200. Check nginx's log: ./lb logs"
+            f"{address} answers {answer.status_code} instead of 200. "
+            f"Check nginx's log: {hints.lb('logs')}"
         )
     return answer
 

@@ -34,7 +34,7 @@ class NginxFilesProvider(InNginxProvider):
         for name in sorted(found.keys() | props["files"].keys()):
             if name not in found or content.digest(found[name]) != props["files"].get(name):
                 path = Path(props["folder"]) / name
-                raise FilesError(f"{path} changed while the update ran. Run it again: ./lb up")
+                raise FilesError(f"{path} changed while the update ran. Run the update again")
         LiveFiles(container(props["container"])).apply(found)
 
     def in_force(self, container: "Handle") -> dict[str, str]:

@@ -18,7 +18,7 @@ what takes long to import is imported by the commands that need it.
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ from loadbalancer.rollout.status import RolloutStatus, State, fix, fix_by_force
 from loadbalancer.state import message
 from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, ConfigFileError
 from loadbalancer.state.history import History, Update, foreign
+from loadbalancer.state.message import format_weights
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import PulumiError, StackNotFoundError
 
@@ -93,7 +94,7 @@ class Rollouts:
         environment = self._environment()
         configured, updates = environment.file.settings(), environment.history.all()
         before, secret = configured.weights, environment.file.has_secret_weights()
-        settings = options.resolve(configured.rollout, given)
+        settings = options.resolve(configured.rollout, given, _example(before))
         options.check_target(settings, before, apps.find(self._project.folder / "apps"))
         options.check_stack(self._stack, before, environment.outputs, updates, secret=secret)
         settings = options.with_idle_apps(settings, before)
@@ -227,9 +228,14 @@ class Rollouts:
         if status is None:
             raise RolloutError(
                 f"no rollout of {self._stack} is in progress. "
-                f"Start one: ./lb rollout start --to app1=0,app2=100 --stack {self._stack}"
+                f"Start one: ./lb rollout start --to {self._example()} --stack {self._stack}"
             )
         return status
+
+    def _example(self) -> str:
+        with suppress(ValueError):
+            return _example(ConfigFile(self._project, self._stack).settings().weights)
+        return "app1=0,app2=100"
 
     def _send(self, request: Request) -> Ending:
         if not self._control.is_running():
@@ -403,3 +409,9 @@ def _check_exists(project: Project, stack: str) -> None:
     """Look for the stack in a file backend, which takes no process."""
     if project.file_backend and stack.rpartition("/")[2] not in project.stacks():
         raise StackNotFoundError(f"no stack named {stack!r} found")
+
+
+def _example(weights: Mapping[str, int]) -> str:
+    """Write target weights with which the last app gets all requests."""
+    *others, last = sorted(weights)
+    return format_weights({**dict.fromkeys(others, 0), last: 100})

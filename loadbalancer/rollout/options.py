@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from loadbalancer import hints
 from loadbalancer.config import checks
 from loadbalancer.config.model import PLANS, RolloutSettings
 from loadbalancer.rollout.errors import RolloutError, UsageError
@@ -53,12 +54,15 @@ def _text(default: object) -> str:
     return "" if default is None or isinstance(default, bool) else str(default)
 
 
-def resolve(configured: RolloutSettings, given: Mapping[str, object]) -> RolloutSettings:
+def resolve(
+    configured: RolloutSettings, given: Mapping[str, object], example: str = "app1=0,app2=100"
+) -> RolloutSettings:
     """Lay options over the config; a plan among the options replaces the one of the config.
 
     Args:
         configured: the value of `rollout` in the config.
         given: values of options by the names of their fields, such as `max_p99`.
+        example: target weights for the message that they are missing.
 
     Raises:
         UsageError: when options are invalid, with a line for each fault.
@@ -76,8 +80,8 @@ def resolve(configured: RolloutSettings, given: Mapping[str, object]) -> Rollout
         raise UsageError("\n".join(faults))
     if not found.to:
         raise UsageError(
-            "--to: missing target weights. Name them: ./lb rollout start --to app1=0,app2=100; "
-            "or for every rollout: pulumi config set --path rollout.to.app2 100"
+            "--to: missing target weights, also in rollout.to of the configuration. Name them: "
+            f"{hints.lb(f'rollout start --to {example}')}"
         )
     return found
 

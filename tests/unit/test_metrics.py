@@ -398,7 +398,7 @@ def test_errors_name_the_address_and_what_to_do() -> None:
             assert said.isprintable()
             assert len(said) < 400
             assert said.startswith(f"{address} does not answer with the counters")
-            assert said.endswith("Check the admin port: pulumi stack output adminUrl")
+            assert said.endswith("Check the address: ./lb status")
     assert "does not answer" in refusal("no address")
 
 
