@@ -34,18 +34,19 @@ _START_ERRORS = {
 _START_ERROR = re.compile(rf"\bexec\b[^\n]*({'|'.join(_START_ERRORS)})", re.IGNORECASE)
 
 
-def describe(container: Handle, what: str) -> str:
+def describe(container: Handle, what: str, *, kept: bool = True) -> str:
     """Explain in a few lines what is wrong with a container, and which commands help.
 
     Args:
         container: the container, as it was read last.
         what: what it did not do, to follow its name.
+        kept: whether it stays, so that its log can be read later.
     """
     app, stack = (container.labels.get(key) for key in (names.APP, names.STACK))
     lines = [f"container {container.name} {what}."]
     lines += _section("Its last health check", _probe(container))
     lines += _section("Its last log lines", _log(container)) or ["It has logged nothing."]
-    if stack:
+    if stack and kept:
         of_app = f" --app {app}" if app else ""
         lines.append(f"All that it has logged: ./lb logs{of_app} --stack {stack}")
     if app:

@@ -107,7 +107,8 @@ def _try(client: Client, successor: Handle, held: set[HostPort]) -> None:
     """
     with _trial(client, successor, held) as trial:
         trial.start()
-        wait_until_ready(client, [str(trial.name)], timeout=_READY_TIMEOUT, settle=0)
+        name = str(trial.name)
+        wait_until_ready(client, [name], timeout=_READY_TIMEOUT, settle=0, kept=False)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def wait_until_ready(
     *,
     timeout: float,
     settle: float,
+    kept: bool = True,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -50,6 +51,7 @@ def wait_until_ready(
         names: names of the containers.
         timeout: seconds that each may take to become healthy, not counting `settle`.
         settle: seconds that each must stay healthy without a restart.
+        kept: whether they stay when they fail, so that their logs can be read later.
         clock: returns the time in seconds.
         sleep: waits for a number of seconds.
 
@@ -65,7 +67,7 @@ def wait_until_ready(
             if not what and now > deadline and not watched.is_ready(now, settle):
                 what = f"did not become healthy within {timeout:g} s"
             if what:
-                raise NotReadyError(failure.describe(watched.container, what))
+                raise NotReadyError(failure.describe(watched.container, what, kept=kept))
         waiting = [watched for watched in waiting if not watched.is_ready(now, settle)]
         if waiting:
             sleep(0.2)

@@ -10,6 +10,9 @@ import docker
 import docker.errors
 import pytest
 
+from loadbalancer.config import apps
+from loadbalancer.content import files, staging
+from loadbalancer.engine.dockerignore import DockerIgnore
 from tests.apps import containers
 from tests.apps.conftest import Build, Run
 from tests.apps.containers import PATIENCE, App, read_from, wait_for
@@ -208,3 +211,37 @@ def test_an_app_with_its_own_dockerfile_needs_nothing_of_the_shared_form(
             return False
 
     wait_for(page, "a page", app.text_log)
+
+
+def test_an_app_with_its_own_dockerfile_gets_its_content_and_nothing_else(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
+    own = tmp_path / "apps/own"
+    own.mkdir(parents=True)
+    (tmp_path / "apps/_shared").mkdir()
+    (tmp_path / "apps/_shared/util.py").write_text("shared")
+    (own / "Dockerfile").write_text('FROM scratch\nCOPY . /srv\nCMD ["/srv/run"]\n')
+    (own / ".dockerignore").write_text("Dockerfile\nnotes\n*.md\n!README.md\n")
+    for name in (".well-known/security.txt", "notes/x", "a.md", "README.md", "with space"):
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).write_text("x")
+    (own / "run").write_text("x")
+    (own / "run").chmod(0o700)
+    (own / "util.py").symlink_to("../_shared/util.py")
+    content = files.read(apps.find(tmp_path / "apps")["own"].source, DockerIgnore(own))
+    staging.stage(tmp_path, "staged", content)
+    image = containers.build(client, tmp_path / staging.FOLDER / "staged", {})
+    container = client.containers.create(image)
+    try:
+        found = read_from(container, "/srv")
+    finally:
+        container.remove()
+        containers.remove_image(client, image)
+    assert {name: oct(one.mode) for name, one in found.items() if not one.isdir()} == {
+        "srv/.well-known/security.txt": "0o644",
+        "srv/README.md": "0o644",
+        "srv/run": "0o755",
+        "srv/util.py": "0o644",
+        "srv/with space": "0o644",
+    }
+    assert all(one.isfile() or one.isdir() for one in found.values())

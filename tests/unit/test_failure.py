@@ -188,6 +188,12 @@ def test_the_description_fits_one_screen() -> None:
     assert "line 999" in lines[-3]
 
 
+def test_the_log_of_a_container_that_is_removed_cannot_be_read_later() -> None:
+    found = failure.describe(Container("log"), "is unhealthy", kept=False)  # type: ignore[arg-type]
+    assert "./lb logs" not in found
+    assert found.endswith("Correct apps/app1, then: pulumi up --stack dev")
+
+
 def test_nginx_has_no_folder_of_an_app() -> None:
     lines = describe("log", labels={names.STACK: "dev"}).splitlines()
     assert lines[-1] == "All that it has logged: ./lb logs --stack dev"
