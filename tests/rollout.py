@@ -164,6 +164,7 @@ class FakeEnvironment:
     replies: list[Reply] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
     interruptions: list[Answer] = field(default_factory=list)
+    asking: bool = False
     hooks: list[dict[str, str]] = field(default_factory=list)
     codes: dict[tuple[str, str], int] = field(default_factory=dict)
     up_fails: list[UpdateError] = field(default_factory=list)

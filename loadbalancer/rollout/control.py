@@ -183,6 +183,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 Quiet = Callable[[], AbstractContextManager[None]]
 
+_AFTER_INTERRUPT = "Halt here (h), continue (c), or roll back (r)? "
 _ANSWERS = {"h": Answer.HALT, "c": Answer.CONTINUE, "r": Answer.ROLL_BACK}
 
 
@@ -199,6 +200,7 @@ class Operator:
         self._quiet = quiet
         self._interrupted = False
         self._terminated = False
+        self._asking = False
         self._question = ""
 
     @contextmanager
@@ -220,44 +222,55 @@ class Operator:
         else:
             self._terminated = True
 
-    def interruption(self) -> Answer | None:
-        """After a signal, find out what to do; None when there was none."""
-        if self._terminated or (self._interrupted and not self.present):
-            return Answer.HALT
-        if not self._interrupted:
-            return None
-        self._interrupted = False
-        with self._quiet():
-            answer = self._ask()
-        self._interrupted = False
-        return answer
+    @property
+    def asking(self) -> bool:
+        """Whether the question after Ctrl-C waits for its answer."""
+        return self._asking
 
-    def _ask(self) -> Answer:
-        """Ask until there is an answer; another Ctrl-C, or the end of the input, halts."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            while True:
-                line = input("\nHalt here (h), continue (c), or roll back (r)? ").strip().lower()
-                if line[:1] in _ANSWERS:
-                    return _ANSWERS[line[:1]]
-        except (KeyboardInterrupt, EOFError):
+    def interruption(self) -> Answer | None:
+        """After a signal, find out what to do; None when there was none, or no answer yet.
+
+        Another Ctrl-C, and the end of the input, halt.
+        """
+        if self._terminated or (self._interrupted and (self._asking or not self.present)):
             return Answer.HALT
-        finally:
-            signal.signal(signal.SIGINT, before)
+        if self._interrupted:
+            self._interrupted, self._asking = False, True
+            self._ask(f"\n{_AFTER_INTERRUPT}")
+        line = _read_line() if self._asking else None
+        if line is None:
+            return None
+        answer = _ANSWERS.get(line.strip().lower()[:1], None if line else Answer.HALT)
+        if answer is None:
+            self._ask(_AFTER_INTERRUPT)
+        else:
+            self._asking = False
+        return answer
 
     def answer(self, question: str) -> bool | None:
         """Return whether a question was answered with yes or no; None while it is not answered."""
-        if not self.present:
+        if not self.present or self._asking:
             return None
         if question != self._question:
             self._question = question
-            # What was typed before the question is no answer to it.
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)
-            with self._quiet():
-                print(f"{question} (y/n)", flush=True)
-        ready, _, _ = select.select([sys.stdin], [], [], 0)
-        line = sys.stdin.readline().strip().lower() if ready else ""
+            self._ask(f"{question} (y/n)\n")
+        line = (_read_line() or "").strip().lower()
         if line[:1] not in {"y", "n"}:
             return None
         self._question = ""
         return line[:1] == "y"
+
+    def _ask(self, question: str) -> None:
+        # What was typed before the question is no answer to it.
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        with self._quiet():
+            print(question, end="", flush=True)
+
+
+def _read_line() -> str | None:
+    """Read a line that was typed, the empty text at the end of the input; None if there is none.
+
+    Not through the buffer of sys.stdin, in which a further line would wait for the next question.
+    """
+    ready, _, _ = select.select([sys.stdin], [], [], 0)
+    return os.read(sys.stdin.fileno(), 4096).decode(errors="replace") if ready else None

@@ -150,13 +150,13 @@ class _Rollout:
             watcher.check()
             command = self._requested()
             now = environment.now()
-            paused = progress.state is State.PAUSED
+            paused = progress.state is State.PAUSED or environment.asking
             spent, last = spent + (0.0 if paused else now - last), now
             following = None if command is None else self._obey(command, watcher)
             if following is not None:
                 how = _promoted(watcher)
                 break
-            paused = progress.state is State.PAUSED
+            paused = progress.state is State.PAUSED or environment.asking
             if not paused and spent >= step.seconds and watcher.passed:
                 how, following = "passed", progress.step + 1
                 break

@@ -132,4 +132,8 @@ class Environment(Protocol):
         """Return the operator's answer to a question; None while there is none."""
 
     def interruption(self) -> Answer | None:
-        """After Ctrl-C, ask the operator what to do; None when there was none."""
+        """After Ctrl-C, ask the operator what to do; None when there was none, or no answer yet."""
+
+    @property
+    def asking(self) -> bool:
+        """Whether that question waits for its answer."""

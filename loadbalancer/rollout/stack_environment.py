@@ -264,6 +264,11 @@ class StackEnvironment:
         """After Ctrl-C, ask the operator."""
         return self._operator.interruption()
 
+    @property
+    def asking(self) -> bool:
+        """Whether that question waits for its answer."""
+        return self._operator.asking
+
 
 def _secret_or_plain(value: str, secret: bool) -> dict[str, Any]:
     """Describe a config value in the form of `pulumi config --json`."""

@@ -6,6 +6,7 @@ The same is proven in the simulated stack of tests/unit/test_rollout_loop.py; he
 import os
 import pty
 import random
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from loadbalancer.nginx.live_route import LiveRoute
+from loadbalancer.nginx.upstream import reweighted
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
 from tests.stack.rolling import (
@@ -170,6 +173,92 @@ def test_an_update_by_somebody_else_halts(stack: Deployment) -> None:
     with rolling(stack, "abort") as later:
         assert later.end() == 3
     has_rolled_back(stack, BEFORE)
+
+
+def test_other_weights_in_nginx_halt_and_are_set_back(stack: Deployment) -> None:
+    words = ("start", *TO, "--steps", "20,100", "--step-time", "1h", "--interval", "1s")
+    with rolling(stack, *words) as rollout:
+        rollout.wait_for("set", 1)
+        route = LiveRoute(stack.nginx())
+        theirs = reweighted(route.text(), {"app1": 1, "app2": 1})
+        assert theirs
+        route.apply(theirs)
+        assert rollout.end() == 4
+        assert "somebody else gave nginx the weights app1=1,app2=1" in rollout.events[-1]["text"]
+        assert f"./lb rollout resume --stack {stack.name}" in rollout.events[-1]["text"]
+    with rolling(stack, "resume") as later:
+        later.wait_for("check inconclusive", 1)
+        assert in_force(stack) == {"app1": 4, "app2": 1}
+        assert run(stack, "rollout", "abort")[0] == 0
+        assert later.end() == 3
+    has_rolled_back(stack, BEFORE)
+
+
+def test_a_broken_stack_file_halts_and_is_overwritten_by_force(stack: Deployment) -> None:
+    path = stack.folder / f"Pulumi.{stack.name}.yaml"
+    known = {key: str(value) for key, value in stack.config().items()}
+    with rolling(stack, "start", *TO, "--step-time", "1h", "--interval", "1s") as rollout:
+        rollout.wait_for("set", 1)
+        path.write_text("config: [ # half an edit")
+        assert rollout.end() == 4, rollout.events[-3:]
+    text = rollout.events[-1]["text"]
+    command = f"./lb rollout abort --force --stack {stack.name}"
+    assert f"{path.name} is not valid: " in text
+    assert command in text
+    for verb in (["status"], ["resume"], ["abort"], ["start", *TO]):
+        code, out = run(stack, "rollout", *verb)
+        assert code == 1, out
+        assert command in out
+        assert "Traceback" not in out
+    code, out = run(stack, "rollout", "abort", "--force")
+    assert code == 3, out
+    (kept,) = stack.folder.glob("*.broken")
+    assert kept.name in out
+    assert kept.read_text() == "config: [ # half an edit"
+    has_rolled_back(stack, BEFORE, "forced by ")
+    assert {key: str(value) for key, value in stack.config().items()} == known
+    stack.expect_no_changes()
+
+
+def test_force_overwrites_the_weights_of_somebody_else(stack: Deployment) -> None:
+    with rolling(stack, "start", *TO, "--step-time", "1h", "--interval", "1s") as rollout:
+        rollout.wait_for("set", 1)
+        stack.set("weights.app2", 7)
+        assert rollout.end() == 4
+    command = f"./lb rollout abort --force --stack {stack.name}"
+    assert command in rollout.events[-1]["text"]
+    assert run(stack, "rollout", "abort", "--force")[0] == 3
+    has_rolled_back(stack, BEFORE, "forced by ")
+
+
+FAILING = """#!/bin/sh
+if [ -e "{broken}" ] && [ "$1" = up ]; then
+    echo "error: no engine" >&2
+    exit 255
+fi
+exec "{pulumi}" "$@"
+"""
+
+
+def test_nginx_is_led_back_while_pulumi_fails(stack: Deployment, tmp_path: Path) -> None:
+    broken, wrapper = tmp_path / "broken", tmp_path / "pulumi"
+    wrapper.write_text(FAILING.format(broken=broken, pulumi=shutil.which("pulumi")))
+    wrapper.chmod(0o755)
+    stack.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    try:
+        with rolling(stack, "start", *TO, "--step-time", "1h", "--interval", "1s") as rollout:
+            rollout.wait_for("set", 1)
+            broken.touch()
+            assert run(stack, "rollout", "abort")[0] == 0
+            rollout.wait_for("waiting")
+            # The waits grow, so that there is time to look.
+            assert in_force(stack) == BEFORE
+            broken.unlink()
+            assert rollout.end() == 3, rollout.events[-3:]
+    finally:
+        del stack.environment["PATH"]
+    has_rolled_back(stack, BEFORE, "aborted from another terminal")
+    stack.expect_no_changes()
 
 
 def test_ctrl_c_asks_on_a_terminal_and_halts_without_one(stack: Deployment) -> None:

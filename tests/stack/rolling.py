@@ -42,14 +42,6 @@ def misbehave():
 """
 """Code of an app that answers every nth request with 500, or all slowly, as last requested."""
 
-LONG = """
-
-@app.get("/long")
-def long():
-    return "x" * 20_000_000
-"""
-"""Code of an answer that is longer than the buffers between nginx and its client."""
-
 LONGEST = 500
 """Seconds that a verb may take: some start Pulumi a dozen times, on a busy machine."""
 
@@ -61,7 +53,6 @@ QUICK = ("--step-time", "2s", "--interval", "1s", "--min-samples", "20", *ANY_P9
 
 def bring_up(stack: Deployment, **weights: int) -> None:
     """Bring a stack up whose app2 can be made to fail."""
-    change(stack, "app1", LONG)
     change(stack, "app2", FAULTS)
     stack.set("apps.app2.directPort", free_ports(1)[0])
     stack.set_weights(**weights)

@@ -134,8 +134,7 @@ def test_an_app_is_watched_while_a_confirmation_is_awaited(stack: Deployment) ->
     fail(stack)
 
 
-def test_slow_clients_are_not_the_time_of_an_app(stack: Deployment) -> None:
-    """Of an upload and of a download, each with a pause of the client's own."""
+def test_a_slow_upload_is_not_the_time_of_an_app(stack: Deployment) -> None:
     pause = 1.5
     before = counters.read(stack)
     host, port = urlsplit(stack.url).hostname, urlsplit(stack.url).port
@@ -143,27 +142,22 @@ def test_slow_clients_are_not_the_time_of_an_app(stack: Deployment) -> None:
     with socket.create_connection((host, port or 80), timeout=60) as client:
         head = f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
         client.sendall(head.encode() + b"ab")
-        time.sleep(pause)
+        time.sleep(pause)  # the slow client
         client.sendall(b"cd")
         while client.recv(65536):
             pass
-    with requests.get(f"{stack.url}/long", stream=True, timeout=60) as answer:
-        chunks = answer.iter_content(65536)
-        next(chunks)
-        time.sleep(pause)
-        assert sum(map(len, chunks)) > 1000
 
     def look() -> object:
         ended = since(before, counters.read(stack)).requests
-        return None if ended == 2 else ended
+        return None if ended == 1 else ended
 
-    PATIENCE.until("both requests to be counted", look)
+    PATIENCE.until("the request to be counted", look)
     apps = since(before, counters.read(stack)).apps.values()
+    assert sum(app.header_duration.count for app in apps) == 1
     whole = sum(app.request_duration.sum for app in apps)
     own = sum(app.header_duration.sum for app in apps)
-    assert sum(app.header_duration.count for app in apps) == 2
-    # nginx's clock goes in ticks, and lags when the machine is busy.
-    assert whole - own >= 2 * pause - 0.2, (whole, own)
+    # nginx's clock goes in ticks, which are long when the machine is busy.
+    assert whole - own >= pause - 0.2, (whole, own)
 
 
 def no_request_reaches_app2(stack: Deployment) -> None:

@@ -521,6 +521,34 @@ def test_ctrl_c() -> None:
             assert "Resumed by somebody@somewhere." in stack.messages()[3]
 
 
+def test_nothing_passes_while_the_question_after_ctrl_c_waits() -> None:
+    stack = FakeStack()
+    environment = FakeEnvironment(stack)
+    seen: list[float] = []
+
+    def ask(environment: FakeEnvironment) -> None:
+        environment.asking = True
+
+    def answer(environment: FakeEnvironment, number: int) -> None:
+        seen.append(stack.clock)
+        environment.on["check passed 2"] = lambda env: answer(env, number + 1)
+        if number == 50:
+            environment.asking = False
+            environment.on.pop("check passed 2")
+
+    environment.on["set 2"] = ask
+    environment.on["check passed 2"] = lambda env: answer(env, 1)
+    assert run(environment, start(stack)) is Ending.REACHED
+    assert len(seen) == 50
+    assert seen[-1] - seen[0] > 200
+    # The app is checked meanwhile.
+    stack = FakeStack(rate=500)
+    environment = FakeEnvironment(stack, asking=True)
+    environment.on["set 2"] = get_sick
+    environment.on["set 1"] = lambda env: env.requests.append(Request.PROMOTE)
+    assert run(environment, start(stack)) is Ending.ROLLED_BACK
+
+
 def test_confirmations_and_hooks() -> None:
     stack = FakeStack()
     environment = FakeEnvironment(stack, answers=[True, False])
