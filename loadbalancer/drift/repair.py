@@ -34,14 +34,20 @@ def repair(project: Project, stack: str, report: Report, *, force: bool = False)
         force: release the lock also where its holder may still be running.
 
     Raises:
-        RepairError: when another update is running.
+        RepairError: when another update may be running.
+        LockedError: the same, on a backend that does not tell who holds its locks.
         StackNotFoundError: when the backend has no such stack.
         PulumiError: when Pulumi fails.
         EngineError: when no engine answers.
     """
     desired = deployment.read(project, stack)
     pulumi = Pulumi(project.folder)
-    _release_locks(project, stack, pulumi, report, force=force)
+    if project.file_backend is not None:
+        _release_locks(project, stack, report, force=force)
+    elif force:
+        pulumi.run("cancel", "--yes", stack=stack)
+    elif desired.recorded:
+        _expect_no_lock(project, stack, pulumi)
     client = engine.connect()
     # Orphans come first, since one may hold a port or a name that the stack needs.
     identity = Identity(project, stack, desired.recorded)
@@ -58,15 +64,25 @@ def repair(project: Project, stack: str, report: Report, *, force: bool = False)
     pulumi.show("up", "--yes", "--skip-preview", *replace, stack=stack)
 
 
-def _release_locks(
-    project: Project, stack: str, pulumi: Pulumi, report: Report, *, force: bool
-) -> None:
-    """Remove the locks of updates that were killed; with `force`, whoever holds them."""
-    if project.file_backend is None:
-        # It does not say who holds a lock; the next command of Pulumi tells that there is one.
-        if force:
-            pulumi.run("cancel", "--yes", stack=stack)
-        return
+def _expect_no_lock(project: Project, stack: str, pulumi: Pulumi) -> None:
+    """Find out whether a stack is locked, on a backend that does not tell who holds its locks.
+
+    Raises:
+        LockedError: when an update holds the stack, which may be running.
+    """
+    owner, name = project.qualified(stack)
+    # It needs the lock, and looks at nothing on the engine.
+    root = f"urn:pulumi:{name}::{owner}::pulumi:pulumi:Stack::{owner}-{name}"
+    options = ("--yes", "--skip-preview", "--clear-pending-creates", "--target", root)
+    pulumi.run("refresh", *options, stack=stack)
+
+
+def _release_locks(project: Project, stack: str, report: Report, *, force: bool) -> None:
+    """Remove the locks of updates that were killed; with `force`, whoever holds them.
+
+    Raises:
+        RepairError: when an update holds the stack, which may be running.
+    """
     for holder in lock.holders(project, stack):
         if holder.lives() and not force:
             raise RepairError(
