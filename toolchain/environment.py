@@ -70,7 +70,10 @@ def without_others(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
         PASSPHRASE_FILE: Path(environ.get(PASSPHRASE_FILE, "/")).parent,
         BACKEND: _folder_of(environ.get(BACKEND, "")),
     }
-    foreign = {name for name, state in found.items() if state and _is_of_another(state, paths)}
+    named = environ.get(CHECKOUT)
+    foreign = {
+        name for name, state in found.items() if state and _is_of_another(state, paths, named)
+    }
     return {name: value for name, value in environ.items() if name not in foreign}
 
 
@@ -80,11 +83,16 @@ def _folder_of(backend: str) -> Path | None:
     return Path(unquote(url.netloc + url.path)) if url.scheme == "file" else None
 
 
-def _is_of_another(state: Path, paths: Paths) -> bool:
-    """Return whether a folder is the embedded backend of another checkout."""
+def _is_of_another(state: Path, paths: Paths, named: str | None) -> bool:
+    """Return whether a folder is the embedded backend of another checkout.
+
+    That may be gone, such as when its folder was renamed: then it is known by the name that its
+    environment has left.
+    """
     beside = state.resolve().parent
     is_checkout = all((beside / name).is_file() for name in ("Pulumi.yaml", "lb"))
-    return state.name == STATE and is_checkout and beside != paths.project
+    is_named = named is not None and Path(named).resolve() == beside
+    return state.name == STATE and (is_checkout or is_named) and beside != paths.project
 
 
 def note(environ: Mapping[str, str], paths: Paths) -> str:

@@ -249,6 +249,8 @@ def test_a_copy_of_a_checkout_does_not_act_on_its_stack(two: Two) -> None:
 
 def test_a_passphrase_of_another_project_is_named_with_the_file_without_it(two: Two) -> None:
     variable = "PULUMI_CONFIG_PASSPHRASE"
+    # Without an encrypted value no passphrase is wrong.
+    assert two.a.pulumi("config", "set", "--secret", "other:token", "secret").returncode == 0
     with two.untouched():
         for verb in ("up", "down"):
             done = two.a.lb(verb, **{variable: "of another project"})

@@ -85,6 +85,13 @@ def test_the_environment_of_another_checkout_is_replaced(tmp_path: Path) -> None
     assert note(exports({}, b), b) == note({}, b) == ""
 
 
+def test_the_environment_of_a_folder_that_was_renamed_is_replaced(tmp_path: Path) -> None:
+    a, b = checkouts(tmp_path)
+    of_a = exports({}, a)
+    a.project.rename(tmp_path / "renamed")
+    assert {**of_a, **exports(of_a, b)} == exports({}, b)
+
+
 def test_the_state_of_another_checkout_is_no_backend_of_the_users_choice(tmp_path: Path) -> None:
     a, b = checkouts(tmp_path)
     url = f"{a.state.as_uri()}?metadata=skip"
