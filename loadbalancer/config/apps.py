@@ -40,9 +40,17 @@ def find(folder: Path) -> dict[str, AppFolder]:
 
 
 def _is_app(path: Path) -> bool:
-    return not path.name.startswith("_") and (
-        (path / "app.py").is_file() or (path / _DOCKERFILE).is_file()
-    )
+    if path.name.startswith("_"):
+        return False
+    try:
+        # A link that leads nowhere is found as well, so that it is reported.
+        return any(one.is_file() or one.is_symlink() for one in _made_of(path))
+    except PermissionError:
+        return False  # such as the data of a database
+
+
+def _made_of(path: Path) -> tuple[Path, Path]:
+    return path / _DOCKERFILE, path / "app.py"
 
 
 def _shared(folder: Path, apps: Collection[Path]) -> tuple[str, ...]:
@@ -60,8 +68,10 @@ def _shared(folder: Path, apps: Collection[Path]) -> tuple[str, ...]:
 
 def _app_folder(path: Path, shared: Iterable[str]) -> AppFolder:
     apps, kept = path.parent, (_DOCKERFILE,)
-    if (path / _DOCKERFILE).is_file():
-        own = Source(apps.parent, f"{apps.name}/{path.name}", kept=kept)
+    own_dockerfile, _ = _made_of(path)
+    if own_dockerfile.is_file() or own_dockerfile.is_symlink():
+        rules = (".dockerignore", f"{_DOCKERFILE}.dockerignore")
+        own = Source(apps.parent, f"{apps.name}/{path.name}", without=rules, kept=kept)
         return AppFolder(path.name, own, probe=None)
     required = tuple(f"{path.name}/{name}" for name in ("app.py", "requirements.txt"))
     common = Source(apps.parent, apps.name, (*shared, path.name), required=required, kept=kept)

@@ -99,7 +99,9 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(source: Source, docker: DockerIgnore | None = None) -> Content:
+def read(
+    source: Source, docker: DockerIgnore | None = None, git: GitIgnore | None = None
+) -> Content:
     """Read the content of a folder.
 
     Neither what git ignores nor what Docker ignores is part of it, nor are the files of editors and
@@ -108,20 +110,22 @@ def read(source: Source, docker: DockerIgnore | None = None) -> Content:
     Args:
         source: the folder, and what of it counts.
         docker: the rules of the context's .dockerignore.
+        git: the rules of git in the project; by default they are read.
 
     Raises:
         ContentError: for a link that leads nowhere, out of the project or into itself, for a file
             that cannot be read, and for a required file that is ignored.
     """
-    return _Reader(source, docker).read()
+    git = git or GitIgnore(source.project.resolve())
+    return _Reader(source, docker, git).read()
 
 
 class _Reader:
-    def __init__(self, source: Source, docker: DockerIgnore | None) -> None:
+    def __init__(self, source: Source, docker: DockerIgnore | None, git: GitIgnore) -> None:
         self._source = source
         self._docker = docker
         self._project = source.project.resolve()
-        self._git = GitIgnore(self._project)
+        self._git = git
         self._notes: list[str] = []
 
     def read(self) -> Content:

@@ -144,8 +144,11 @@ class GitIgnore:
 
 
 def _read(path: Path) -> "GitIgnoreSpec":
-    text = path.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("\ufeff")
-    return _spec(text.split("\n"))
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        text = ""  # as git does
+    return _spec(text.removeprefix("\ufeff").split("\n"))
 
 
 def _spec(lines: Iterable[str]) -> "GitIgnoreSpec":

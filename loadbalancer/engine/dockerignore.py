@@ -17,7 +17,7 @@ class DockerIgnore:
         """Read the file of a context; Dockerfile.dockerignore goes before .dockerignore."""
         own = context / "Dockerfile.dockerignore"
         self.path = own if own.is_file() else context / ".dockerignore"
-        text = self.path.read_text(encoding="utf-8-sig") if self.path.is_file() else ""
+        text = self.path.read_text("utf-8-sig", "surrogateescape") if self.path.is_file() else ""
         lines = (line.strip() for line in text.splitlines() if not line.startswith("#"))
         self._patterns = [one for one in (Pattern(line) for line in lines) if one.dirs]
 

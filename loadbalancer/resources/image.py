@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
@@ -9,6 +10,7 @@ import pulumi_docker as docker
 from loadbalancer.config.problems import ConfigError, Problem
 from loadbalancer.content import files, staging
 from loadbalancer.content.files import Content, ContentError, Source
+from loadbalancer.content.ignored import GitIgnore
 from loadbalancer.engine.dockerignore import DockerIgnore
 from loadbalancer.providers.image_lifetime import ImageLifetime
 
@@ -39,7 +41,14 @@ def read(source: Source) -> Content:
     Raises:
         ContentError: for a file that cannot be content.
     """
-    return files.read(source, DockerIgnore(source.project / source.folder))
+    docker, git = DockerIgnore(source.project / source.folder), _git(source.project.resolve())
+    return files.read(source, docker, git)
+
+
+@cache
+def _git(project: Path) -> GitIgnore:
+    """Read the rules of git once for all images: that starts processes."""
+    return GitIgnore(project)
 
 
 def build(

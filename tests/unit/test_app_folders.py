@@ -62,7 +62,7 @@ def test_an_image_has_the_app_and_what_the_common_dockerfile_names(folder: Path)
 
 def test_an_app_with_a_dockerfile_of_its_own_has_its_own_folder_alone(folder: Path) -> None:
     (folder / "own").mkdir()
-    for name in ("Dockerfile", "page.html"):
+    for name in ("Dockerfile", "page.html", ".dockerignore", "Dockerfile.dockerignore"):
         (folder / "own" / name).write_text(f"FROM scratch\nCOPY {name} /")
     (folder / "own/.gitignore").write_text("Dockerfile\n")
     assert content(folder, "own") == {".gitignore", "Dockerfile", "page.html"}
@@ -73,3 +73,27 @@ def test_an_app_whose_code_is_ignored_is_refused(folder: Path) -> None:
     (folder / "app1/.gitignore").write_text("app.py\n")
     with pytest.raises(ContentError, match=r"apps/app1/app\.py: app\.py is ignored by git"):
         content(folder, "app1")
+
+
+def test_an_app_that_is_a_dangling_link_is_refused_as_such(folder: Path) -> None:
+    (folder / "lab").mkdir()
+    (folder / "lab/app.py").symlink_to("../_shared/app.py")
+    with pytest.raises(
+        ContentError, match=r"apps/lab/app\.py: \.\./_shared/app\.py does not exist"
+    ):
+        content(folder, "lab")
+
+
+def test_a_folder_that_cannot_be_read_is_no_app(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "data").mkdir()
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent.name == "data":
+            raise PermissionError(path)
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert list(apps.find(folder)) == ["app1", "app2"]

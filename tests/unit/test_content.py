@@ -293,6 +293,14 @@ def test_what_cannot_be_read_is_named(project: Path, name: str, mode: int) -> No
     read(project)
 
 
+@pytest.mark.usefixtures("not_root")
+def test_a_gitignore_file_that_cannot_be_read_is_named(project: Path) -> None:
+    write(project, "apps/lab/.gitignore")
+    (project / "apps/lab/.gitignore").chmod(0o200)
+    with pytest.raises(ContentError, match=r"apps/lab/\.gitignore: 0200 is a mode"):
+        read(project)
+
+
 # Rules of git
 
 
