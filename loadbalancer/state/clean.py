@@ -4,7 +4,7 @@ import shutil
 
 from loadbalancer.state import passphrase
 from loadbalancer.state.config_file import ConfigFile, is_secret
-from loadbalancer.state.project import EMBEDDED, Project
+from loadbalancer.state.project import EMBEDDED, ORGANIZATION, Project
 from loadbalancer.state.pulumi import Pulumi
 
 
@@ -24,9 +24,11 @@ def clean(project: Project, *, confirmed: bool) -> bool:
         print("It stays. To destroy one of its stacks: ./lb down --stack NAME")
         return False
     if former := project.of_former_projects():
-        print(f"{state.name}/ has stacks of another project name than {project.name}: ", end="")
-        print(f"{', '.join(former)}. Rename them first, each by:")
-        print(f"pulumi stack rename --stack organization/OLD/NAME organization/{project.name}/NAME")
+        print(f"{state.name}/ has stacks of another project name than {project.name}.")
+        print("It stays. To destroy them as well, rename them first:")
+        for qualified in former:
+            name = qualified.rpartition("/")[2]
+            print(f"pulumi stack rename --stack {qualified} {ORGANIZATION}/{project.name}/{name}")
         return False
     names = project.stacks()
     print(f"This destroys the stacks {', '.join(names) or '(none)'} and removes {state.name}/")

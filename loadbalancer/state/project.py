@@ -95,9 +95,10 @@ class Project:
         return next((project for project, one in self._every() if one == name), None)
 
     def of_former_projects(self) -> list[str]:
-        """List the stacks of the embedded backend that Pulumi keeps for other project names."""
+        """List the stacks of the embedded backend that are in projects of other names."""
         every = self._every() if self.embedded else []
-        return [f"{project}/{name}" for project, name in every if project != self.name]
+        others = ((project, name) for project, name in every if project != self.name)
+        return [f"{ORGANIZATION}/{project}/{name}" for project, name in others]
 
     def _every(self) -> list[tuple[str, str]]:
         """List the stacks of a file backend with their projects."""

@@ -92,6 +92,7 @@ class Deployment:
         environment = {
             "PULUMI_BACKEND_URL": f"{(folder / 'state').as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
+            "LOADBALANCER_CHECKOUT": str(project),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             # Pulumi's processes are many and short; collecting garbage costs them a tenth.
             "GOGC": "400",

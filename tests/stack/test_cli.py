@@ -89,6 +89,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         {
             **{name: value for name, value in os.environ.items() if name != "PULUMI_STACK"},
             "PULUMI_HOME": str(home),
+            "LOADBALANCER_CHECKOUT": str(folder),
             "PULUMI_BACKEND_URL": f"{state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(state / "passphrase"),
         },

@@ -1,5 +1,6 @@
 """Clean: every stack of the embedded backend is destroyed, and no other backend is touched."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,19 @@ def test_it_asks_first(
     assert clean(project, confirmed=False) is gone
     assert (project.folder / ".state").exists() is not gone
     assert bool(commands.made) is gone
+
+
+def test_stacks_of_a_former_project_name_are_not_forgotten(
+    project: Project, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = replace(project, name="balancer")
+    assert not clean(renamed, confirmed=True)
+    assert commands.made == []
+    assert (project.folder / ".state").exists()
+    printed = capsys.readouterr().out
+    for name in ("dev", "staging"):
+        old, new = (f"organization/{one}/{name}" for one in ("loadbalancer", "balancer"))
+        assert f"pulumi stack rename --stack {old} {new}\n" in printed
 
 
 def test_another_backend_is_left_alone(

@@ -143,3 +143,55 @@ def test_the_config_file_has_the_name_without_the_organization(folder: Path) -> 
     project = Project.find(folder, {})
     assert project.stack_file("acme/loadbalancer/dev") == folder / "Pulumi.dev.yaml"
     assert project.stack_file("dev") == folder / "Pulumi.dev.yaml"
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        ("dev", ("loadbalancer", "dev")),
+        ("acme/dev", ("loadbalancer", "dev")),
+        ("organization/loadbalancer/dev", ("loadbalancer", "dev")),
+        ("organization/other/dev", ("other", "dev")),
+    ],
+)
+def test_the_name_of_a_stack_in_each_of_its_forms(
+    folder: Path, stack: str, expected: tuple[str, str]
+) -> None:
+    assert Project.find(folder, {}).qualified(stack) == expected
+
+
+def test_a_stack_is_found_in_every_layout_of_a_file_backend(folder: Path) -> None:
+    project = Project(folder, "loadbalancer", "file://./.state")
+    stacks = folder / ".state/.pulumi/stacks"
+    (stacks / "loadbalancer").mkdir(parents=True)
+    assert project.checkpoints("dev") == []
+    for file in ("dev.json", "loadbalancer/dev.json.gz", "loadbalancer/dev.json"):
+        (stacks / file).write_text("{}")
+        assert stacks / file in project.checkpoints("dev")
+    assert stacks / "dev.json" not in project.checkpoints("organization/loadbalancer/dev")
+    assert Project(folder, "loadbalancer", "s3://bucket").checkpoints("dev") == []
+
+
+def test_the_embedded_backend_tells_of_a_former_project_name(folder: Path) -> None:
+    project = Project(folder, "balancer", "file://./.state?metadata=skip")
+    assert project.embedded
+    stacks = folder / ".state/.pulumi/stacks"
+    (stacks / "loadbalancer").mkdir(parents=True)
+    (stacks / "loadbalancer/dev.json").write_text("{}")
+    assert project.former("dev") == "loadbalancer"
+    assert project.former("staging") is None
+    assert project.of_former_projects() == ["organization/loadbalancer/dev"]
+    # A backend that is shared may have stacks of this name in other projects.
+    shared = Project(folder, "balancer", f"file://{folder}/.state/../.state/x")
+    assert (shared.embedded, shared.former("dev"), shared.of_former_projects()) == (False, None, [])
+    (stacks / "balancer").mkdir()
+    (stacks / "balancer/dev.json").write_text("{}")
+    assert project.former("dev") is None
+
+
+def test_each_checkout_has_a_state_of_its_own_whatever_the_login(tmp_path: Path) -> None:
+    environ = {"PULUMI_HOME": str(tmp_path)}
+    (tmp_path / "credentials.json").write_text('{"current": "https://example.com"}')
+    project = Project.find(Path(__file__).parents[2], environ)
+    assert project.embedded
+    assert project.backend == "file://./.state?metadata=skip"
