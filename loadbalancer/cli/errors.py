@@ -3,6 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
+from loadbalancer import hints
+
 if TYPE_CHECKING:
     from loadbalancer.state.pulumi import PulumiError
 
@@ -45,7 +47,8 @@ def report(error: Exception) -> int:
         return _print(f"error: {error}")
     if isinstance(error, ENGINE_ERRORS):
         where = location()
-        return _print(f"error: Docker engine {where}: {error}. Start it, or see why: ./lb up")
+        fix = f"Start it, or see why: {hints.lb('up')}"
+        return _print(f"error: Docker engine {where}: {error}. {fix}")
     if isinstance(error, PulumiError) and (fix := _fix(error)):
         return _print(f"error: {error}. {fix}")
     expected = (

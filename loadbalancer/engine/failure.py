@@ -124,7 +124,9 @@ def _out_of_memory(container: Handle) -> str:
     if not limit or not app:
         return "the kernel ended it for lack of memory"
     limit >>= 20
-    fix = f"pulumi config set --path apps.{app}.limits.memory {2 * limit}"
+    stack = container.labels.get(names.STACK)
+    option = f" --stack {stack}" if stack else ""
+    fix = f"pulumi config set --path apps.{app}.limits.memory {2 * limit}{option}"
     return f"it used more memory than its limit of {limit} MiB. Raise it: {fix}"
 
 

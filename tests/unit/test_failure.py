@@ -96,7 +96,7 @@ def health(output: str, code: int = 1) -> dict[str, Any]:
         (
             {"ExitCode": 137, "OOMKilled": True},
             "ended with exit code 137: it used more memory than its limit of 256 MiB. "
-            "Raise it: pulumi config set --path apps.app1.limits.memory 512",
+            "Raise it: pulumi config set --path apps.app1.limits.memory 512 --stack dev",
         ),
         (
             {

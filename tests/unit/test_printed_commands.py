@@ -1,0 +1,169 @@
+"""Every command that the program prints has a test that runs it where it is printed."""
+
+import re
+
+import pytest
+
+from tests import printed
+from tests.printed import PROJECT
+
+HELP = ("loadbalancer/cli/verbs.py", "loadbalancer/cli/rollout.py")
+"""Their commands are the examples of `--help`: tests/unit/test_cli.py, tests/stack/test_docs.py."""
+HERE = "tests/stack/test_printed_commands.py"
+CHECKOUTS = "tests/stack/test_checkouts.py"
+HOST = "tests/stack/test_docker_host.py"
+UP = f"{HERE}::test_what_needs_a_stack_that_is_up_says_how_to_bring_it_up"
+REPAIR = f"{HERE}::test_a_broken_stack_is_found_and_repaired"
+ROLLOUT = f"{HERE}::test_a_missing_target_and_rollout_are_answered_with_a_command_that_works"
+LOST = f"{CHECKOUTS}::test_a_stack_whose_state_was_lost_is_named_taken_over_and_removed"
+RENAMED = f"{CHECKOUTS}::test_a_renamed_stack_project_and_folder_go_on"
+PASSPHRASE = f"{CHECKOUTS}::test_a_passphrase_of_another_project_is_named_with_the_file_without_it"
+RUN_BY: dict[str, dict[str, str]] = {
+    "loadbalancer/__main__.py": {"./lb up": f"{CHECKOUTS}, which starts without .venv"},
+    "loadbalancer/cli/errors.py": {
+        "./lb up{}": f"{HERE}::test_a_stack_that_does_not_exist_is_created",
+        "./lb repair{}{}": "tests/faults/test_updates.py, which kills updates",
+        "pulumi stack rename --stack {} {}": RENAMED,
+    },
+    "loadbalancer/config/apps.py": {
+        "./lb app new app3": f"{HERE}::test_a_new_app_answers_after_the_commands_of_app_new"
+    },
+    "loadbalancer/config/checks.py": {
+        "./lb app new app1": f"{HERE}::test_the_last_folder_of_an_app_is_created"
+    },
+    "loadbalancer/config/fix_commands.py": dict.fromkeys(
+        (
+            "pulumi config rm {}{}{}",
+            "pulumi config set {}{} {}{}",
+            "pulumi config set {}--secret {}{}",
+            "pulumi up{}",
+        ),
+        f"{HERE}::test_the_commands_for_an_invalid_configuration_make_it_valid; all keys in "
+        "tests/unit/test_fix_commands.py",
+    ),
+    "loadbalancer/config/reference.py": {
+        "pulumi config set {}{} {}": "tests/unit/test_config_reference.py loads every example"
+    },
+    "loadbalancer/config/port_checks.py": {
+        "ssh -N -L {}:{}:{} {}": "no test has a second machine to log in to"
+    },
+    "loadbalancer/content/staging.py": {"pulumi up": "any update: every test of a stack"},
+    "loadbalancer/display/figures.py": {"./lb up{}": UP},
+    "loadbalancer/display/status.py": {
+        "./lb up --stack {}": UP,
+        "./lb repair --stack {}": REPAIR,
+        "./lb status --stack {}": REPAIR,
+    },
+    "loadbalancer/display/watch.py": {"./lb up --stack {}": UP},
+    "loadbalancer/drift/compare.py": {
+        "docker network disconnect {} {}": "tests/unit/test_status.py; Docker's own command"
+    },
+    "loadbalancer/drift/lost.py": {"./lb repair --stack {} --orphans remove": LOST},
+    "loadbalancer/drift/repair.py": {
+        "./lb repair --force --stack {}": "tests/faults/test_updates.py repairs while one runs"
+    },
+    "loadbalancer/engine/address.py": {
+        "docker context ls": f"{HOST}::test_a_context_that_does_not_exist_is_named",
+        "export DOCKER_TLS_VERIFY=1": f"{HOST}::test_up_with_the_certificates_of_a_context",
+    },
+    "loadbalancer/engine/failure.py": {
+        "./lb logs{} --stack {}": "tests/stack/test_versions.py",
+        "pulumi up --stack {}": "tests/stack/test_versions.py",
+        "pulumi config set --path apps.{}.limits.memory {}{}": "tests/stack/test_config.py sets it",
+    },
+    "loadbalancer/logs/stream.py": {"./lb up --stack {}": UP},
+    "loadbalancer/metrics/client.py": {
+        "./lb status{}": REPAIR,
+        "./lb logs{}": "tests/stack/test_logs.py",
+    },
+    "loadbalancer/nginx/live_files.py": {"rm -r {} +": "not printed: it runs in the container"},
+    "loadbalancer/resources/stack.py": {
+        "./lb repair --stack {} --orphans remove": LOST,
+        "./lb up --stack {}": "tests/toolchain/test_engine.py starts an engine that does not run",
+    },
+    "loadbalancer/rollout/commands.py": {
+        "./lb rollout start --to {} --stack {}": ROLLOUT,
+        "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py",
+        "./lb rollout status --stack {}": "tests/stack/test_rollout.py",
+        "./lb up --stack {}": UP,
+        "pulumi config rm {} --stack {}": "tests/unit/test_rollout_commands.py",
+    },
+    "loadbalancer/rollout/controller.py": {
+        "./lb rollout promote --stack {}": "tests/stack/test_rollout.py",
+        "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py",
+    },
+    "loadbalancer/rollout/force.py": {"./lb rollback --stack {}": "tests/stack/test_rollout.py"},
+    "loadbalancer/rollout/options.py": {
+        "./lb rollout start --to {}{}": ROLLOUT,
+        "./lb rollback --stack {}": "tests/stack/test_rollout.py",
+        "./lb up --stack {}": UP,
+    },
+    "loadbalancer/rollout/rollback.py": {"./lb history --stack {}": ROLLOUT},
+    "loadbalancer/rollout/status.py": {
+        "./lb rollout abort --force --stack {}": "tests/faults/test_rollout.py",
+        "./lb rollout {} --stack {}": "tests/stack/test_rollout.py",
+    },
+    "loadbalancer/state/checkout.py": {
+        'eval "$(./lb env)"': (
+            f"{CHECKOUTS}::test_a_checkout_does_nothing_to_the_stack_whose_environment_the_shell_has"
+        )
+    },
+    "loadbalancer/state/clean.py": {
+        "./lb down --stack NAME": "tests/stack/test_lifecycle.py",
+        "pulumi stack rename --stack {} {}/{}/{}": RENAMED,
+    },
+    "loadbalancer/state/identity.py": {
+        "rm -r {}": f"{CHECKOUTS}::test_a_copy_of_a_checkout_does_not_act_on_its_stack"
+    },
+    "loadbalancer/state/passphrase.py": {
+        'eval "$(./lb env)"': PASSPHRASE,
+        "export PULUMI_CONFIG_PASSPHRASE=..": PASSPHRASE,
+    },
+    "loadbalancer/state/pulumi.py": {
+        'eval "$(./lb env)"': f"{HERE}::test_an_invalid_configuration_in_a_shell_without_pulumi"
+    },
+    "toolchain/cli.py": {
+        "python3 -m toolchain": "not printed: the name of the program in its help"
+    },
+    "toolchain/debootstrap.py": {"docker tag NAME python:3.14-slim": "Docker's own command"},
+    "toolchain/engine.py": dict.fromkeys(
+        ("export DOCKER_CONTEXT=default", "export DOCKER_HOST=ssh://USER@MACHINE"),
+        "tests/toolchain/test_engine.py",
+    ),
+    "toolchain/environment.py": {
+        "./lb up": UP,
+        'eval "$({} env)"': CHECKOUTS,
+        'export PATH={}:"$PATH"': "tests/unit/test_toolchain_environment.py; not in a message",
+        "export PULUMI_CONFIG_PASSPHRASE=..": PASSPHRASE,
+        "rm -r {}": "tests/unit/test_toolchain_environment.py has a state without its passphrase",
+    },
+}
+
+
+def found() -> dict[str, set[str]]:
+    commands: dict[str, set[str]] = {}
+    for one in printed.find():
+        if one.path not in HELP:
+            commands.setdefault(one.path, set()).add(one.command)
+    return commands
+
+
+def test_commands_are_found_in_the_text_of_a_message() -> None:
+    text = "it failed. Create it: ./lb up --stack {}. Or see why: pulumi config rm a && pulumi up"
+    assert list(printed.commands(text)) == [
+        "./lb up --stack {}",
+        "pulumi config rm a && pulumi up",
+    ]
+
+
+def test_every_printed_command_has_a_test_that_runs_it() -> None:
+    assert found() == {path: set(commands) for path, commands in RUN_BY.items()}
+
+
+@pytest.mark.parametrize(
+    "reason", sorted({one for each in RUN_BY.values() for one in each.values()})
+)
+def test_the_tests_exist(reason: str) -> None:
+    for path, _, test in re.findall(r"(tests/\S+\.py)(::(\w+))?", reason):
+        text = (PROJECT / path).read_text()
+        assert not test or f"def {test}(" in text, reason
