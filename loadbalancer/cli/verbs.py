@@ -205,23 +205,26 @@ def repair(
     if orphans is Choice.ADOPT:
         raise lost.adoption_error(name)
     left = lost.find(project, name)
+    exists = empty = True
     try:
         empty = not deployment.read(project, name).recorded
     except StackNotFoundError:
         if not left:
             raise
-        empty = True
+        exists = False
     if left and empty:
         if orphans is None:
             raise lost.LostError(lost.describe(left, name))
+        if not exists:
+            _create(project, name, "init", "--no-select")
         _take_over(project, name, lost.networks(left))
     if orphans is Choice.REMOVE:
         lost.remove(left, typer.echo)
     if not (left and empty):
         drift.repair(project, name, typer.echo, force=force)
-        passphrase.tidy(project, name)
         if left and orphans is None:
             typer.echo(lost.describe(left, name), err=True)
+    passphrase.tidy(project, name)
 
 
 def _take_over(project: Project, name: str, networks: set[str]) -> None:
@@ -229,8 +232,6 @@ def _take_over(project: Project, name: str, networks: set[str]) -> None:
     from loadbalancer.names import TAKES_OVER
     from loadbalancer.state.pulumi import Pulumi
 
-    if not project.checkpoints(name):
-        _create(project, name, "init", "--no-select")
     pulumi = Pulumi(project.folder, {TAKES_OVER: " ".join(sorted(networks))})
     pulumi.show("up", "--yes", "--skip-preview", stack=name)
 
