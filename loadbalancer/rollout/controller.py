@@ -1,14 +1,10 @@
 """The rollout itself: step by step to the target, or back to the weights before it."""
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
-
 from loadbalancer.config.units import parse_duration
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.rollout.control import Answer, Command, Reply, Request
-from loadbalancer.rollout.environment import Environment, Event
+from loadbalancer.rollout.environment import Environment
 from loadbalancer.rollout.errors import (
     BusyError,
     Ending,
@@ -16,22 +12,19 @@ from loadbalancer.rollout.errors import (
     RolloutHalted,
     UpdateError,
 )
-from loadbalancer.rollout.interference import check_route, check_unchanged
+from loadbalancer.rollout.interference import check_route
+from loadbalancer.rollout.journal import Journal
 from loadbalancer.rollout.plan import confirmed_steps
 from loadbalancer.rollout.record import Phase, Progress
 from loadbalancer.rollout.status import State, fix, fix_by_force
 from loadbalancer.rollout.watcher import Watcher
-from loadbalancer.state import message
-from loadbalancer.state.message import Kind, Message
+from loadbalancer.rollout.way_back import WayBack
+from loadbalancer.state.message import Kind
 
 POLL = 1.0
 """Seconds between two looks at the commands of other terminals."""
 UPDATE_TIMEOUT = 900.0
 """Seconds after which an update counts as stalled; the first one of an app builds its image."""
-ROLLBACK_WAITS = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
-"""Seconds before each further attempt at a rollback; then it halts."""
-ROLLBACK_TIMEOUT = 180.0
-"""Seconds after which the update of a rollback, which starts no container, counts as stalled."""
 
 
 def run(environment: Environment, progress: Progress, *, resumed: bool = False) -> Ending:
@@ -60,7 +53,7 @@ class _Rollout:
         self._environment = environment
         self._progress = progress
         self._confirmed = confirmed_steps(progress.settings)
-        self._check_unchanged = partial(check_unchanged, environment, progress)
+        self._journal = Journal(environment, progress)
         self._watcher: Watcher | None = None
         """Watches the present step, from its update to that of the next."""
 
@@ -69,7 +62,7 @@ class _Rollout:
             try:
                 self._forward(resumed=resumed)
             except RollbackTriggered as reason:
-                self._roll_back(str(reason))
+                WayBack(self._journal).run(str(reason))
                 return Ending.ROLLED_BACK
             except UpdateError as error:
                 raise RolloutHalted(str(error)) from error
@@ -82,7 +75,7 @@ class _Rollout:
         progress = self._progress
         if progress.phase is Phase.ROLLING_BACK:
             raise RollbackTriggered(progress.reason)
-        self._emit("resumed" if resumed else "started", progress.overview)
+        self._journal.emit("resumed" if resumed else "started", progress.overview)
         if progress.phase is Phase.STARTED:
             self._enter(0)
         elif progress.phase is Phase.STEP:
@@ -97,18 +90,18 @@ class _Rollout:
 
     def _enter(self, step: int) -> None:
         """Pass the confirmation and the hook of a step, and set its weights."""
-        self._check_unchanged()
+        self._journal.check_unchanged()
         if step + 1 in self._confirmed:
             step = self._confirm(step)
         self._hook("before", step)
         self._set(step, self._progress.figures)
 
     def _set(self, step: int, why: str) -> None:
-        self._check_unchanged()
+        self._journal.check_unchanged()
         progress = self._progress
         title, weights = progress.title(step), progress.weights_of(step)
         try:
-            self._save(
+            self._journal.save(
                 weights,
                 step=step,
                 phase=Phase.STEP,
@@ -118,16 +111,18 @@ class _Rollout:
             )
         except UpdateError as error:
             raise RollbackTriggered(f"{title} could not be set: {error}") from error
-        self._emit("setting", f"{title}: {progress.show(weights)}")
+        self._journal.emit("setting", f"{title}: {progress.show(weights)}")
         text = f"{title.capitalize()} {progress.course}: {progress.show(weights)}"
         try:
-            self._up(f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP, UPDATE_TIMEOUT)
+            self._journal.up(
+                f"{text}. {_sentence(why)}" if why else text + ".", Kind.STEP, UPDATE_TIMEOUT
+            )
         except BusyError as error:
             raise RolloutHalted(f"another update is running: {error}") from error
         except UpdateError as error:
             raise RollbackTriggered(f"the update to {title} failed: {error}") from error
         self._watcher = Watcher(self._environment, progress, self._reading)
-        self._emit("set", f"{title}: {progress.show(weights)} are in force")
+        self._journal.emit("set", f"{title}: {progress.show(weights)} are in force")
 
     def _restore_route(self) -> None:
         """Give nginx the weights again that somebody else changed there; an update does not."""
@@ -165,14 +160,14 @@ class _Rollout:
                 raise RollbackTriggered(f"{title} has not passed: {watcher.trouble}")
             environment.sleep(min(POLL, interval))
         progress.figures = f"step {progress.step + 1} {how}: {watcher.figures}"
-        self._emit("passed", progress.figures)
+        self._journal.emit("passed", progress.figures)
         self._hook("after", progress.step)
         return following
 
     def _reading(self) -> Reading:
         """Read the counters, after a look whether the stack is as the rollout left it."""
         try:
-            self._check_unchanged()
+            self._journal.check_unchanged()
         except UpdateError as error:
             raise MetricsError(str(error)) from error
         reading = self._environment.reading()
@@ -229,14 +224,14 @@ class _Rollout:
 
     def _refuse(self, command: Command, why: str) -> None:
         self._environment.reply(command, Reply(why, done=False))
-        self._emit("refused", f"{command.request.value}: {why}")
+        self._journal.emit("refused", f"{command.request.value}: {why}")
 
     def _turn(self, state: State, text: str, command: Command) -> None:
         if self._progress.state is not state:
-            self._check_unchanged()
-            self._save(state=state)
+            self._journal.check_unchanged()
+            self._journal.save(state=state)
         self._environment.reply(command, Reply(text, done=True))
-        self._emit(state.value, text)
+        self._journal.emit(state.value, text)
 
     def _confirm(self, step: int) -> int:
         """Wait until the operator, or another terminal, confirms a step; returns which one.
@@ -245,7 +240,7 @@ class _Rollout:
         """
         title, weights = self._progress.title(step), self._progress.weights_of(step)
         question = f"Continue with {title}: {self._progress.show(weights)}?"
-        self._emit("confirm", question)
+        self._journal.emit("confirm", question)
         while True:
             if self._watcher:
                 self._watcher.check()
@@ -262,7 +257,7 @@ class _Rollout:
             if command is not None:
                 promote = f"./lb rollout promote --stack {self._environment.stack_name}"
                 self._refuse(command, f"{title} waits for a confirmation: {promote}")
-            self._check_unchanged()
+            self._journal.check_unchanged()
             self._environment.sleep(POLL)
 
     def _hook(self, when: str, step: int) -> None:
@@ -275,133 +270,35 @@ class _Rollout:
             text = f"the hook {when} {progress.title(step)} exited with {code}"
             if code:
                 raise RollbackTriggered(text)
-            self._emit("hook", text)
+            self._journal.emit("hook", text)
 
     def _close(self) -> None:
         """Record in the history that the target was reached."""
-        self._check_unchanged()
+        self._journal.check_unchanged()
         progress = self._progress
-        self._save(phase=Phase.CLOSING)
+        self._journal.save(phase=Phase.CLOSING)
         text = f"Reached {progress.show(progress.target)}, from {progress.show(progress.before)}"
         try:
-            self._up(f"{text}. {_sentence(progress.figures)}", Kind.REACHED, UPDATE_TIMEOUT)
+            self._journal.up(f"{text}. {_sentence(progress.figures)}", Kind.REACHED, UPDATE_TIMEOUT)
         except UpdateError as error:
             raise RolloutHalted(f"the last update failed: {error}") from error
         self._environment.forget()
-        self._emit("reached", text)
-
-    def _roll_back(self, reason: str) -> None:
-        """Return to the weights before the rollout: in the config, in nginx and in the state.
-
-        It is attempted again, with growing waits, where the engine or Pulumi fails or stalls.
-        """
-        waits = iter(ROLLBACK_WAITS)
-        self._announced = False
-        while True:
-            try:
-                return self._attempt_rollback(reason)
-            except UpdateError as error:
-                # While Pulumi fails, the sick app should get no more requests all the same.
-                self._environment.reroute(self._progress.before)
-                wait = next(waits, None)
-                if wait is None:
-                    attempts = 1 + len(ROLLBACK_WAITS)
-                    raise RolloutHalted(
-                        f"the rollback failed {attempts} times, the last time because {error}"
-                    ) from error
-                self._emit("waiting", f"the rollback failed, next attempt in {wait:g} s: {error}")
-                self._wait(wait)
-
-    def _wait(self, seconds: float) -> None:
-        until = self._environment.now() + seconds
-        while self._environment.now() < until:
-            if self._environment.interruption() is Answer.HALT:
-                raise RolloutHalted(f"halted by {self._environment.user} in its rollback")
-            self._environment.sleep(POLL)
-
-    def _attempt_rollback(self, reason: str) -> None:
-        environment, progress = self._environment, self._progress
-        try:
-            self._check_unchanged()
-        except RolloutHalted as error:
-            raise RolloutHalted(
-                f"{error}; not rolled back although {reason}",
-                ours=error.ours,
-                overwritten=error.overwritten,
-            ) from error
-        if not self._announced:
-            before, target = progress.show(progress.before), progress.show(progress.target)
-            self._emit("rolling back", f"to {before}: {reason}")
-            self._announced = True
-        self._save(
-            progress.before,
-            phase=Phase.ROLLING_BACK,
-            reason=reason,
-            state=State.RUNNING,
-            weights=dict(progress.before),
-        )
-        # Ahead of the update, which takes seconds, and after the record, by which a later process
-        # knows whose weights these are.
-        environment.reroute(progress.before)
-        before, target = progress.show(progress.before), progress.show(progress.target)
-        title = progress.title(progress.step)
-        text = f"Rolled back to {before} from {title} to {target}: {reason}."
-        self._up(text, Kind.ROLLED_BACK, ROLLBACK_TIMEOUT)
-        environment.forget()
-        self._emit("rolled back", text)
+        self._journal.emit("reached", text)
 
     def _halt(self, reason: RolloutHalted) -> None:
         stack = self._environment.stack_name
         ways = [] if not reason.ours else [fix(stack)]
         if reason.overwritten:
-            ways = [fix_by_force(stack, reason.overwritten)]
+            keep = f"Keep them: ./lb rollout abort --keep --stack {stack}"
+            ways = [keep] if reason.ours else []
+            ways += [fix_by_force(stack, reason.overwritten)]
         text = ". ".join([str(reason).rstrip("."), *ways])
         if reason.ours:
             try:
-                self._save(state=State.HALTED, reason=str(reason))
+                self._journal.save(state=State.HALTED, reason=str(reason))
             except (UpdateError, RolloutHalted) as error:
                 text += f" (this could not be noted in the config: {error})"
-        self._emit("halted", text)
-
-    def _save(self, new_weights: Mapping[str, int] | None = None, **changes: Any) -> None:
-        """Change the record, here and in the config; if that fails, in neither.
-
-        Raises:
-            UpdateError: when it is not in the config.
-        """
-        environment, progress = self._environment, self._progress
-        old = {name: getattr(progress, name) for name in changes}
-
-        def put(values: Mapping[str, Any]) -> None:
-            for name, value in values.items():
-                setattr(progress, name, value)
-
-        put(changes)
-        try:
-            environment.save(progress, new_weights)
-        except UpdateError:
-            # A command that stalled and was ended may have written it before.
-            if not self._is_saved():
-                put(old)
-                raise
-
-    def _is_saved(self) -> bool:
-        try:
-            return self._environment.record() == self._progress
-        except (UpdateError, RolloutHalted):
-            return False
-
-    def _up(self, text: str, kind: Kind, timeout: float) -> None:
-        environment, progress = self._environment, self._progress
-        done = environment.updates(progress.updates) if kind is Kind.ROLLED_BACK else []
-        undoes = (done[0].number, done[-1].number) if done else None
-        trailers = Message(text, kind, progress.id, environment.user, undoes)
-        environment.up(message.write(trailers), timeout)
-
-    def _emit(self, kind: str, text: str) -> None:
-        progress = self._progress
-        now = self._environment.now()
-        self._environment.emit(Event(kind, now, text, progress.step + 1, progress.shown_weights))
+        self._journal.emit("halted", text)
 
 
 _PROMOTIONS = frozenset({Request.PROMOTE, Request.PROMOTE_FULL})

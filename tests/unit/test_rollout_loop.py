@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from loadbalancer.rollout.control import Answer, Command, Reply, Request
-from loadbalancer.rollout.controller import ROLLBACK_WAITS
 from loadbalancer.rollout.errors import BusyError, Ending, UpdateError
+from loadbalancer.rollout.way_back import ROLLBACK_WAITS
 from loadbalancer.state.history import last_stable, same
 from loadbalancer.state.message import Kind
 from tests.rollout import START, App, FakeEnvironment, FakeStack, Killed, abort, resume, run, start
