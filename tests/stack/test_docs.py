@@ -200,6 +200,9 @@ def after_recreate(shell: Shell, printed: str) -> None:
     stacks = (f"Pulumi.{name}.yaml" for name in (shell.stack, shell.staging))
     made = ("apps/app1-next/", *stacks)
     assert untracked == {f"?? {path}" for path in made}
+    file = (shell.folder / f"Pulumi.{shell.stack}.yaml").read_text()
+    assert "encryptionsalt" not in file
+    assert "baseImages" not in file
 
 
 def after_clean(shell: Shell, printed: str) -> None:

@@ -216,7 +216,7 @@ def test_a_broken_stack_is_found_and_repaired(checkout: Checkout) -> None:
     printed = checkout.lb("watch --count 1", 1)
     done = checkout.follow(printed, "./lb status --stack {stack}")
     assert done.code == 2, done.printed
-    assert nginx.name in done.printed
+    assert str(nginx.name) in done.printed
     done = checkout.follow(done.printed, "./lb repair --stack {stack}")
     assert done.code == 0, done.printed
     checkout.lb("status")
