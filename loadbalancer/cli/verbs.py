@@ -157,6 +157,7 @@ def status(
     This changes nothing, and prints the resources that differ.
     """
     from loadbalancer.display import status as display
+    from loadbalancer.drift import lost
     from loadbalancer.drift import status as drift
     from loadbalancer.state.pulumi import StackNotFoundError
 
@@ -169,6 +170,8 @@ def status(
         typer.echo(json.dumps(display.as_object(found)))
     else:
         display.show(found, all=all_)
+    if left := lost.find(project, name):
+        typer.echo(lost.describe(left, name), err=True)
     if found.drift:
         raise typer.Exit(DRIFT)
 

@@ -135,6 +135,14 @@ def test_a_verb_that_reads_selects_no_stack(checkout: Checkout, verb: tuple[str,
     assert checkout.selections() == before
 
 
+@pytest.mark.parametrize("verb", ["down", "repair", "rollback"])
+def test_of_the_verbs_that_change_something_only_up_selects(checkout: Checkout, verb: str) -> None:
+    checkout.pulumi("stack", "select", "dev")
+    before = checkout.selections()
+    checkout.lb(verb, "--stack", "staging")
+    assert checkout.selections() == before
+
+
 def test_failures_of_the_real_cli_are_classified(checkout: Checkout) -> None:
     pulumi = Pulumi(checkout.folder, checkout.environ)
     for command in (
