@@ -4,15 +4,18 @@ What is valid, and the message of each fault, is tested in tests/unit/test_setti
 values are set by `pulumi config`, and the messages come from `pulumi preview`.
 """
 
+import shlex
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from docker.models.containers import Container
 
 from loadbalancer import engine
 from loadbalancer.state.pulumi import PulumiError
-from tests.stack.deployment import Deployment
+from tests import configfile
+from tests.stack.deployment import NAME, Deployment
 
 SET = [
     "weights.app1=1.5",
@@ -74,6 +77,48 @@ def test_valid_values_in_every_form(stack: Deployment) -> None:
         stack.run("config", "set", "--path", "--secret", "apps.app1.limits.memory", "256")
         stack.run("config", "set", "limits", "memory=256,cpus=1")
         stack.expect_no_changes()
+
+
+COMMANDS = (
+    "pulumi config set --path weights.app1 7",
+    "pulumi config set --path 'weights[\"my.app\"]' 1",
+    "pulumi config rm --path 'weights[\"my.app\"]'",
+    "pulumi config set weights app1=7,app2=3",
+    "pulumi config set --path weights.app3 5",  # in place of the list
+    "pulumi config set --path apps.app1 '{\"replicas\":2}'",
+    "pulumi config set --path apps.app1.replicas 2",  # refused: app1 is a text
+    "pulumi config set --path apps.app2.limits.memory 64",
+    "pulumi config set --path rollout.atOnce true",
+    "pulumi config set limits memory=64,cpus=2",
+    "pulumi config set weights.app1 3",
+    "pulumi config rm weights.app1",
+    "pulumi config rm --path weights.app1",
+    "pulumi config set 'we ird' 1",
+    "pulumi config rm 'we ird'",
+    "pulumi config rm nothing",
+)
+
+
+def test_commands_change_the_file_as_the_model_of_the_unit_tests_has_it(
+    tmp_path: Path, base_images: dict[str, str]
+) -> None:
+    stack = Deployment.create(tmp_path, base_images)
+    stack.unset("port", "adminPort", "settle")  # whole numbers, which Pulumi turns into texts
+    modelled = {key.removeprefix(f"{NAME}:"): value for key, value in stack.config().items()}
+    for command in COMMANDS:
+        refused = [False, False]
+        try:
+            stack.run(*shlex.split(command)[1:])
+        except PulumiError:
+            refused[0] = True
+        try:
+            configfile.apply(command, modelled)
+        except configfile.ConfigCommandError:
+            refused[1] = True
+        assert len(set(refused)) == 1, command
+        found = {key.removeprefix(f"{NAME}:"): value for key, value in stack.config().items()}
+        assert found == modelled, command
+    stack.run("stack", "rm", "--yes")
 
 
 def test_no_app_at_all(stack: Deployment) -> None:
