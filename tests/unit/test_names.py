@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +33,20 @@ def test_every_app_listens_on_a_port_of_its_own(apps: set[str]) -> None:
 def test_adding_an_app_changes_no_port() -> None:
     two = names.listening_ports(["app1", "app2"])
     assert names.listening_ports(["admin", "app1", "app2", "zoo"]).items() >= two.items()
+
+
+def test_the_owner_of_something_is_described_by_its_labels() -> None:
+    labels = names.labels("loadbalancer", "dev")
+    assert names.owner({}) == ""
+    assert names.owner(labels) == "stack dev of another checkout"
+    here = names.labels("loadbalancer", "dev", checkout="host:/home/me/lb")
+    assert names.owner(here) == "stack dev of host:/home/me/lb"
+
+
+def test_an_update_takes_over_from_the_networks_that_repair_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(names.TAKES_OVER, raising=False)
+    assert names.taken_over() == frozenset()
+    monkeypatch.setenv(names.TAKES_OVER, "a b")
+    assert names.taken_over() == {"a", "b"}
