@@ -23,7 +23,7 @@ stack_network = network.declare(this_stack)
 
 # One backend an app, each listening on a port of its own inside the network.
 listening_ports = names.listening_ports(this_stack.apps)
-backends = backend.declare(this_stack.apps, stack_network, listening_ports, host_ports.direct)
+backends = backend.declare(this_stack.apps, stack_network, listening_ports, host_ports)
 
 # nginx, which users reach; its admin port has the live page and the metrics, for this host only.
 proxy = Proxy("nginx", ProxyArgs(Path("nginx"), stack_network, host_ports))

@@ -50,15 +50,20 @@ def addresses(bind: IPv4Address | IPv6Address) -> list[str]:
 
 
 def configured(settings: Settings) -> dict[str, list[HostPort]]:
-    """Return what each key publishes, except for ports that are 0, and for apps without weight."""
+    """Return what each key publishes, except for ports that are 0."""
+    return {
+        key: [HostPort(ip, port) for ip in addresses(bind(settings, key))]
+        for key, port in deployed(settings).items()
+        if port
+    }
+
+
+def deployed(settings: Settings) -> dict[str, int]:
+    """Return the ports of the host by their keys, without those of apps that have no weight."""
     ports: dict[str, int | None] = {"port": settings.port, "adminPort": settings.admin_port}
     for app in sorted(settings.apps.keys() & settings.weights.keys()):
         ports[f"apps.{app}.directPort"] = settings.apps[app].direct_port
-    return {
-        key: [HostPort(ip, port) for ip in addresses(bind(settings, key))]
-        for key, port in ports.items()
-        if port
-    }
+    return {key: port for key, port in ports.items() if port is not None}
 
 
 def every(settings: Settings) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from loadbalancer import engine, names
@@ -105,7 +106,9 @@ def is_bound(address: str, port: int) -> bool:
 
 def is_local(address: str) -> bool:
     """Tell whether this machine has an address, so that a program can listen on it."""
-    return _trial(address, 0) in {0, errno.EADDRINUSE, errno.EACCES}
+    # These can be bound, but no connection ever arrives there.
+    groups = ip_address(address).is_multicast or address == "255.255.255.255"
+    return not groups and _trial(address, 0) in {0, errno.EADDRINUSE, errno.EACCES}
 
 
 def _trial(address: str, port: int) -> int:

@@ -10,6 +10,7 @@ from loadbalancer.names import APP
 from loadbalancer.providers.handover import Handover
 from loadbalancer.resources import container, image
 from loadbalancer.resources.network import StackNetwork
+from loadbalancer.resources.ports import HostPorts
 
 USER = "10001:10001"
 _PERIOD = 100_000
@@ -20,13 +21,15 @@ _PERIOD = 100_000
 class BackendArgs:
     """What a backend is made of.
 
-    `port` is the one that the app listens on, `direct_port` one of the host that leads there.
+    `port` is the one that the app listens on, `direct_port` one of the host that leads there, and
+    `as_published` tells whether the app's container publishes that already.
     """
 
     app: AppFolder
     network: StackNetwork
     port: int
     direct_port: pulumi.Input[int] | None
+    as_published: bool
 
 
 class Backend(pulumi.ComponentResource):
@@ -71,6 +74,7 @@ class Backend(pulumi.ComponentResource):
                 # The app ends by itself after `drain` seconds; Docker kills it only after that.
                 grace=settings.drain + 5,
                 published=published,
+                as_published=args.as_published,
                 aliases=[args.app.name] if alone else None,
                 opts=child,
                 user=USER,
@@ -100,7 +104,7 @@ def declare(
     apps: Mapping[str, AppFolder],
     network: StackNetwork,
     ports: Mapping[str, int],
-    direct_ports: Mapping[str, pulumi.Input[int]],
+    host_ports: HostPorts,
 ) -> dict[str, Backend]:
     """Declare the backend of each app; those with a port of the host change one after another.
 
@@ -108,14 +112,15 @@ def declare(
         apps: the folder of each app.
         network: the network of the containers.
         ports: port on which each app listens.
-        direct_ports: port of the host of each app that has one.
+        host_ports: the ports of the host, with those of single apps.
     """
     backends: dict[str, Backend] = {}
     alone: list[pulumi.Resource] = []
     for app, folder in apps.items():
-        args = BackendArgs(folder, network, ports[app], direct_ports.get(app))
-        after = list(alone) if app in direct_ports else []
+        direct, published = host_ports.direct.get(app), app in host_ports.published
+        args = BackendArgs(folder, network, ports[app], direct, published)
+        after = [] if direct is None else list(alone)
         backends[app] = Backend(app, args, pulumi.ResourceOptions(depends_on=after))
-        if app in direct_ports:
+        if direct is not None:
             alone.append(backends[app])
     return backends

@@ -20,6 +20,7 @@ def run(
     probe: Sequence[str] | None,
     grace: int,
     published: Sequence[docker.ContainerPortArgs] = (),
+    as_published: bool = False,
     aliases: Sequence[str] | None = None,
     opts: pulumi.ResourceOptions,
     **options: Any,
@@ -38,6 +39,8 @@ def run(
             the image.
         grace: seconds from SIGTERM to SIGKILL when the container is stopped.
         published: ports of the host that lead to the container.
+        as_published: whether it publishes exactly these already. The engine lists the addresses of
+            one port in an order of its own, which shows as a change after a refresh.
         aliases: further names by which others find the container in the network.
         opts: Pulumi's options.
         options: further arguments of docker.Container.
@@ -75,6 +78,7 @@ def run(
                 # A changed healthcheck and a container that could not be started look unchanged
                 # to the provider.
                 replace_on_changes=["healthcheck", "#initerror"],
+                ignore_changes=["ports"] if as_published else None,
             ),
         ),
         **options,

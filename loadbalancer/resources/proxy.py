@@ -68,6 +68,7 @@ class Proxy(pulumi.ComponentResource):
                 *container.published(LISTENING_PORT, args.ports.public, settings.bind),
                 *container.published(ADMIN_PORT, args.ports.admin, ADMIN_BIND),
             ],
+            as_published=name in args.ports.published,
             opts=child,
             # As `docker images` shows it, for the metrics.
             envs=[built.apply(lambda id_: f"BUILD={id_.removeprefix('sha256:')[:12]}")],
