@@ -344,7 +344,17 @@ def test_the_state_as_pulumi_exports_it() -> None:
     kind = "docker:index/container:Container"
     port = {"ip": "127.0.0.1", "external": 8080, "internal": 8080, "protocol": "tcp"}
     networks = [{"name": "lb-net", "aliases": ["app1"]}]
-    outputs = {"image": "sha256:old", "ports": [port], "networksAdvanced": networks}
+    outputs = {
+        "image": "sha256:old",
+        "ports": [port],
+        "networksAdvanced": networks,
+        "memory": 256,
+        "memorySwap": 256,
+        "cpuPeriod": 100_000,
+        "cpuQuota": 100_000,
+        "restart": "unless-stopped",
+        "volumes": [{"containerPath": "/etc/nginx/route", "volumeName": "lb-route"}],
+    }
     new = resource(kind, "app1", "2", name="lb-app1-new", **outputs)
     old = {**resource(kind, "app1", "1", name="lb-app1-old", image="sha256:old"), "delete": True}
     built = {"name": "lb:1", "imageId": "sha256:new"}
@@ -368,6 +378,8 @@ def test_the_state_as_pulumi_exports_it() -> None:
         image="sha256:new",
         networks={"lb-net": ("app1",)},
         ports=frozenset({PORT}),
+        limits=LIMITS,
+        volumes={"/etc/nginx/route": "lb-route"},
     )
     known = {"1", "2", "n", "lb:1", "lb-net", "lb-app1-new", "lb-app1-old", "lb-route-1"}
     assert found == Desired(
@@ -381,6 +393,23 @@ def test_the_state_as_pulumi_exports_it() -> None:
         pending=("creating container app1",),
         known=frozenset(known | {"sha256:new", "sha256:newlb"}),
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "limits"),
+    [
+        ({}, Limits()),
+        ({"memory": 0, "memorySwap": -1, "cpuQuota": None, "cpus": None}, Limits()),
+        ({"cpus": "0.5"}, Limits(cpus=0.5)),
+        ({"cpuQuota": 50_000}, Limits(cpus=0.5)),
+    ],
+)
+def test_limits_in_the_state(values: dict[str, object], limits: Limits) -> None:
+    outputs = {"name": "web", "image": "sha256:a1", **values}
+    kind = "docker:index/container:Container"
+    resource = {"type": kind, "urn": "urn", "id": "1", "outputs": outputs}
+    (found,) = deployment.parse({"resources": [resource]}).containers
+    assert found.limits == limits
 
 
 @pytest.mark.parametrize(
