@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from loadbalancer import names
+from loadbalancer import hints, names
 from loadbalancer.engine.client import ENGINE_ERRORS, Handle
 from loadbalancer.formats import duration, escape_control_chars
 
@@ -42,15 +42,17 @@ def describe(container: Handle, what: str, *, kept: bool = True) -> str:
         what: what it did not do, to follow its name.
         kept: whether it stays, so that its log can be read later.
     """
-    app, stack = (container.labels.get(key) for key in (names.APP, names.STACK))
+    app, labelled = (container.labels.get(key) for key in (names.APP, names.STACK))
+    # The label is the name with which the stack was created.
+    stack = hints.option() or (f" --stack {labelled}" if labelled else "")
     lines = [f"container {container.name} {what}."]
     lines += _section("Its last health check", _probe(container))
     lines += _section("Its last log lines", _log(container)) or ["It has logged nothing."]
     if stack and kept:
         of_app = f" --app {app}" if app else ""
-        lines.append(f"All that it has logged: ./lb logs{of_app} --stack {stack}")
+        lines.append(f"All that it has logged: ./lb logs{of_app}{stack}")
     if app:
-        lines.append(f"Correct apps/{app}, then: pulumi up --stack {stack}")
+        lines.append(f"Correct apps/{app}, then: pulumi up{stack}")
     return "\n".join(lines)
 
 

@@ -21,11 +21,12 @@ class RouteProvider(InNginxProvider):
 
     def apply(self, props: dict[str, Any]) -> None:
         """Apply the route once its new servers are ready."""
-        from loadbalancer import engine  # noqa: PLC0415
+        from loadbalancer import engine, hints  # noqa: PLC0415
         from loadbalancer.engine.container import find  # noqa: PLC0415
         from loadbalancer.engine.readiness import NotReadyError, wait_until_ready  # noqa: PLC0415
         from loadbalancer.nginx.live_route import LiveRoute  # noqa: PLC0415
 
+        hints.use(props.get("stack", ""))  # which a state of before does not have
         nginx = LiveRoute(container(props["container"]))
         names = {address.partition(":")[0] for address in nginx.newcomers(props["config"])}
         client = engine.connect()
@@ -72,4 +73,6 @@ class Route(Resource, module="loadbalancer", name="Route"):
             opts: Pulumi's options.
         """
         inputs = {"container": container, "config": config, "settle": settle}
+        # For the commands in errors; another name changes nothing.
+        inputs["stack"] = pulumi.get_stack()
         super().__init__(RouteProvider(), name, inputs, opts)

@@ -4,13 +4,19 @@ from typing import Any
 
 import pytest
 
-from loadbalancer import names
+from loadbalancer import hints, names
 from loadbalancer.engine import failure
 
 LABELS = {names.APP: "app1", names.STACK: "dev"}
 SCREEN = 24
 CREATED, NOW = 1795806000, 1795806060
 """2026-11-27 at 19:00 and at 19:01, in seconds since 1970."""
+
+
+@pytest.fixture(autouse=True)
+def no_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run outside of a verb, as providers do."""
+    monkeypatch.setattr(hints, "_stack", "")
 
 
 class Engine:
@@ -192,6 +198,15 @@ def test_the_log_of_a_container_that_is_removed_cannot_be_read_later() -> None:
     found = failure.describe(Container("log"), "is unhealthy", kept=False)  # type: ignore[arg-type]
     assert "./lb logs" not in found
     assert found.endswith("Correct apps/app1, then: pulumi up --stack dev")
+
+
+def test_a_renamed_stack_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hints, "_stack", "production")
+    lines = describe("log").splitlines()
+    assert lines[-2:] == [
+        "All that it has logged: ./lb logs --app app1 --stack production",
+        "Correct apps/app1, then: pulumi up --stack production",
+    ]
 
 
 def test_nginx_has_no_folder_of_an_app() -> None:
