@@ -23,6 +23,7 @@ from loadbalancer.rollout.record import Progress
 from loadbalancer.state import deployment, lock
 from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, ConfigFileError
 from loadbalancer.state.history import History, Update
+from loadbalancer.state.message import format_weights
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import LockedError, Pulumi, PulumiError, StalledError
 
@@ -149,11 +150,18 @@ class StackEnvironment:
         """Write weights in the form of `pulumi config --json`.
 
         Plain ones are an object, so that --path works on it. Pulumi takes no encrypted objects in
-        this form, so secret ones are a text.
+        this form, so secret ones are a text. So are those without an app that has a default: it
+        would be added to an object, while a text is the whole set.
         """
+        from loadbalancer.config.model import DEFAULT_WEIGHTS  # noqa: PLC0415 - slow to import
+
         values = dict(weights)
-        described = _secret_or_plain(json.dumps(values), secret)
-        if not secret:
+        folders = self._project.folder / "apps"
+        whole = any((folders / app).is_dir() for app in DEFAULT_WEIGHTS.keys() - values.keys())
+        described = _secret_or_plain(
+            format_weights(values) if whole else json.dumps(values), secret
+        )
+        if not secret and not whole:
             described["objectValue"] = values
         return {f"{self._project.name}:weights": described}
 
