@@ -71,16 +71,29 @@ def up(stack: Stack = None) -> None:
 
 def _up(project: Project, name: str) -> None:
     from loadbalancer.state import deployment, passphrase
-    from loadbalancer.state.pulumi import Pulumi
+    from loadbalancer.state.pulumi import Pulumi, PulumiError
 
     pulumi = Pulumi(project.folder)
     _create(project, name, "select", "--create")
     try:
         pulumi.show("up", "--yes", "--skip-preview", stack=name)
         typer.echo(f"Live: {deployment.read(project, name).url}")
+    except PulumiError:
+        _explain_failure(project, name)
+        raise
     finally:  # also for the commands in the message of an error
         typer.echo(f"To use plain `pulumi` in this shell: {SET_ENVIRONMENT}")
     passphrase.tidy(project, name)
+
+
+def _explain_failure(project: Project, name: str) -> None:
+    """Print what the update itself could not say: why containers were not started."""
+    from loadbalancer.drift import failed
+    from loadbalancer.engine import ENGINE_ERRORS
+
+    with suppress(*ENGINE_ERRORS):
+        for text in failed.not_started(project, name):
+            typer.echo(text, err=True)
 
 
 def _create(project: Project, name: str, *command: str) -> None:
@@ -202,7 +215,7 @@ def repair(
     from loadbalancer.drift import lost
     from loadbalancer.drift import repair as drift
     from loadbalancer.state import deployment, passphrase
-    from loadbalancer.state.pulumi import StackNotFoundError
+    from loadbalancer.state.pulumi import PulumiError, StackNotFoundError
 
     project, name = target(stack)
     if orphans is Choice.ADOPT:
@@ -224,7 +237,11 @@ def repair(
     if orphans is Choice.REMOVE:
         lost.remove(left, typer.echo)
     if not (left and empty):
-        drift.repair(project, name, typer.echo, force=force)
+        try:
+            drift.repair(project, name, typer.echo, force=force)
+        except PulumiError:
+            _explain_failure(project, name)
+            raise
         if left and orphans is None:
             typer.echo(lost.describe(left, name), err=True)
     passphrase.tidy(project, name)

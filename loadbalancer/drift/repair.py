@@ -8,11 +8,11 @@ repaired here, and so is whatever can be restored without replacing anything.
 from collections.abc import Callable
 
 from loadbalancer import engine
-from loadbalancer.drift import actual, orphans
+from loadbalancer.drift import actual, failed, orphans
 from loadbalancer.drift.restore import restore
-from loadbalancer.engine import Client, failure
+from loadbalancer.engine import Client
 from loadbalancer.state import deployment, lock
-from loadbalancer.state.deployment import Desired, DesiredContainer
+from loadbalancer.state.deployment import Desired
 from loadbalancer.state.identity import Identity
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import Pulumi
@@ -56,9 +56,8 @@ def repair(project: Project, stack: str, report: Report, *, force: bool = False)
         orphan.remove(client)
     _retag(client, desired, report)
     broken = restore(client, desired, report)
-    for one in desired.containers:
-        if one.urn in broken and not _served(desired, one):
-            report(failure.again(client.containers.get(one.id)))
+    for text in failed.tried_again(client, desired, broken):
+        report(text)
     pulumi.show("refresh", "--yes", "--skip-preview", "--clear-pending-creates", stack=stack)
     replace = [f"--replace={urn}" for urn in broken]
     pulumi.show("up", "--yes", "--skip-preview", *replace, stack=stack)
@@ -91,13 +90,6 @@ def _release_locks(project: Project, stack: str, report: Report, *, force: bool)
             )
         report(f"releasing the stale lock of {holder}")
         lock.release(holder)
-
-
-def _served(desired: Desired, container: DesiredContainer) -> bool:
-    """Tell whether a container was healthy once, so that the route has it."""
-    aliases = (alias for one in container.networks.values() for alias in one)
-    text = desired.route.text if desired.route else ""
-    return any(f"server {name}:" in text for name in (container.name, *aliases))
 
 
 def _retag(client: Client, desired: Desired, report: Report) -> None:
