@@ -67,8 +67,8 @@ RUN_BY: dict[str, dict[str, str]] = {
         "export DOCKER_TLS_VERIFY=1": f"{HOST}::test_up_with_the_certificates_of_a_context",
     },
     "loadbalancer/engine/failure.py": {
-        "./lb logs{} --stack {}": "tests/stack/test_versions.py",
-        "pulumi up --stack {}": "tests/stack/test_versions.py",
+        "./lb logs{}{}": "tests/stack/test_versions.py",
+        "pulumi up{}": "tests/stack/test_versions.py",
         "pulumi config set --path apps.{}.limits.memory {}{}": "tests/stack/test_config.py sets it",
     },
     "loadbalancer/logs/stream.py": {"./lb up --stack {}": UP},
