@@ -13,9 +13,10 @@ import pytest
 from docker.models.containers import Container
 
 from loadbalancer import engine
+from loadbalancer.state import passphrase
 from loadbalancer.state.pulumi import PulumiError
 from tests import configfile
-from tests.stack.deployment import NAME, Deployment
+from tests.stack.deployment import NAME, PROJECT, Deployment
 
 SET = [
     "weights.app1=1.5",
@@ -119,6 +120,20 @@ def test_commands_change_the_file_as_the_model_of_the_unit_tests_has_it(
         found = {key.removeprefix(f"{NAME}:"): value for key, value in stack.config().items()}
         assert found == modelled, command
     stack.run("stack", "rm", "--yes")
+
+
+def test_creating_a_stack_changes_nothing_in_its_committed_file_but_the_salt(
+    tmp_path: Path, base_images: dict[str, str]
+) -> None:
+    stack = Deployment.create(tmp_path, base_images)
+    committed = (PROJECT / "Pulumi.staging.yaml").read_text()
+    file = stack.folder / f"Pulumi.{stack.name}-2.yaml"
+    file.write_text(committed)
+    stack.pulumi_cli.run("stack", "init", f"{stack.name}-2", "--no-select")
+    assert passphrase.drop_unused_salt(stack.project, f"{stack.name}-2")
+    assert file.read_text() == committed
+    for name in (stack.name, f"{stack.name}-2"):
+        stack.pulumi_cli.run("stack", "rm", "--yes", stack=name)
 
 
 def test_no_app_at_all(stack: Deployment) -> None:

@@ -24,6 +24,19 @@ from tests.stack.load import wrk
 
 pytestmark = [pytest.mark.xdist_group("printed"), pytest.mark.timeout(1800)]
 
+CONFIG = """\
+# As Pulumi writes it, except for this comment
+config:
+  loadbalancer:port: "{port}"
+  loadbalancer:adminPort: "{admin}"
+  loadbalancer:settle: "0"
+  loadbalancer:rollout:
+    atOnce: true
+    stepTime: 1s
+    interval: 1s
+    minSamples: 1
+    maxP99: 9s
+"""
 LONGEST = 900
 ROUNDS = 3
 
@@ -109,11 +122,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     (folder / ".venv").symlink_to(PROJECT / ".venv")
     port, admin = free_ports(2)
     found = Checkout(folder, port)
-    rollout = {"atOnce": True, "stepTime": "1s", "interval": "1s", "minSamples": 1, "maxP99": "9s"}
-    values = {"port": port, "adminPort": admin, "settle": 0, "rollout": rollout}
-    found.file.write_text(
-        yaml.safe_dump({"config": {f"loadbalancer:{key}": one for key, one in values.items()}})
-    )
+    found.file.write_text(CONFIG.format(port=port, admin=admin))
     try:
         yield found
     finally:
