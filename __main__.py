@@ -26,7 +26,8 @@ listening_ports = names.listening_ports(this_stack.apps)
 backends = backend.declare(this_stack.apps, stack_network, listening_ports, host_ports)
 
 # nginx, which users reach; its admin port has the live page and the metrics, for this host only.
-proxy = Proxy("nginx", ProxyArgs(Path("nginx"), stack_network, host_ports))
+apps = list(backends.values())
+proxy = Proxy("nginx", ProxyArgs(Path("nginx"), stack_network, host_ports, apps))
 
 # nginx.conf, njs modules and the live page; they change in the running nginx.
 files = NginxFiles("nginx", container=proxy.container, path=Path("nginx"))

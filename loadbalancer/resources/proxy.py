@@ -1,5 +1,6 @@
 """Proxy: nginx's image, the volumes that hold its files and its route, and its container."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from loadbalancer import names
 from loadbalancer.config import port_checks
 from loadbalancer.config.host_ports import ADMIN_PORT, LISTENING_PORT
 from loadbalancer.config.model import ADMIN_BIND
@@ -24,11 +26,15 @@ PROBE = ("curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.
 
 @dataclass(frozen=True)
 class ProxyArgs:
-    """What the proxy is made of: the folder that it is built from, and its ports of the host."""
+    """What the proxy is made of: the folder that it is built from, and its ports of the host.
+
+    The proxy takes over the ports of a stack whose state was lost after `backends` have started.
+    """
 
     folder: Path
     network: StackNetwork
     ports: HostPorts
+    backends: Sequence[pulumi.Resource] = ()
 
 
 class Proxy(pulumi.ComponentResource):
@@ -78,7 +84,9 @@ class Proxy(pulumi.ComponentResource):
             ],
         )
         grace = min(settings.drain, port_checks.LONGEST_GAP)
-        serving = Handover(name, running.id, grace=grace, opts=child)
+        after = list(args.backends) if names.taken_over() else []
+        started = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=after))
+        serving = Handover(name, running.id, grace=grace, opts=started)
         if args.ports.running:
             built.apply(partial(_announce, self, args, args.ports.running), run_with_unknowns=True)
         self.container = serving.container

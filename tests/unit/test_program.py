@@ -402,7 +402,7 @@ def test_the_preview_names_what_a_lost_state_has_left(
     (message,) = said
     assert "stack test of this folder has left old-nginx, which no Pulumi state has" in message
     assert message.endswith("./lb repair --stack test --orphans remove")
-    # And `repair` has the new stack take over from it.
+    # And `repair` has the new stack take over from it, as the test on a real stack shows.
     monkeypatch.setenv(names.TAKES_OVER, "old")
     said.clear()
     declare(running=[left])
