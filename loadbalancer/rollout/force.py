@@ -46,9 +46,9 @@ def prepare(file: ConfigFile, history: History, stack: str) -> Progress:
 
 
 def restore(project: Project, stack: str, file: ConfigFile) -> Iterator[str]:
-    """Write the config anew as the last update had it, if the file cannot be read.
+    """Write the config anew as the last update had it, if the file cannot be read or is missing.
 
-    The file is kept under another name. What was changed in it after the last update is only there.
+    A broken file is kept under another name, with what was changed in it after the last update.
 
     Yields:
         What was done, for people.
@@ -56,12 +56,14 @@ def restore(project: Project, stack: str, file: ConfigFile) -> Iterator[str]:
     Raises:
         RolloutError: when the config of the last update is not known.
     """
+    path = project.stack_file(stack)
     try:
         file.values()
-        return
+        if path.exists():
+            return
+        reason = f"{path.name} is missing"
     except ConfigFileError as error:
         reason = str(error)
-    path = project.stack_file(stack)
     entry = History(project, stack).last_entry()
     if entry is None:
         raise RolloutError(f"{reason}. Get the file back from Git")
@@ -75,11 +77,13 @@ def restore(project: Project, stack: str, file: ConfigFile) -> Iterator[str]:
         for key, value in (entry.get("config") or {}).items()
         if key == RECORD_KEY or not _is_default(key.partition(":")[2], value, defaults)
     }
-    kept = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.broken")
-    path.rename(kept)
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False))
     yield f"{reason}."
-    yield f"{path.name} has the config of the last update again; the file is kept as {kept.name}."
+    if path.exists():
+        kept = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}.broken")
+        path.rename(kept)
+        yield f"It is kept as {kept.name}."
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False))
+    yield f"{path.name} has the config of the last update again."
 
 
 def _is_default(key: str, value: object, defaults: Mapping[str, Any]) -> bool:

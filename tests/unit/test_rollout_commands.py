@@ -191,6 +191,7 @@ def test_the_record_and_the_file_are_found_again_by_the_history(stack: Stack) ->
         force.prepare(file, updates, "dev")
     progress = rollout_in_history(stack)
     assert force.prepare(file, updates, "dev").id == progress.id
+    path.write_text("config: {}\n")
     assert list(force.restore(stack.project, "dev", file)) == []
     (stack.project.folder / "Pulumi.yaml").write_text(
         "name: edge\nbackend: {url: 'file://.'}\nconfig: {port: {default: 8080}}\n"
@@ -206,7 +207,13 @@ def test_the_record_and_the_file_are_found_again_by_the_history(stack: Stack) ->
     assert yaml.safe_load(path.read_text())["encryptionsalt"] == "v1:abc"
     (kept,) = stack.project.folder.glob("*.broken")
     assert kept.read_text() == "config: [ # mine"
-    assert kept.name in said[-1]
+    assert f"It is kept as {kept.name}." in said
+    # So it has where the file is missing.
+    restored = path.read_text()
+    path.unlink()
+    said = list(force.restore(stack.project, "dev", file))
+    assert said[0] == "Pulumi.dev.yaml is missing."
+    assert path.read_text() == restored
     # In the meantime it has ended.
     folder = stack.project.folder / ".pulumi/history/edge/dev"
     text = message.write(Message("Back.", Kind.ROLLED_BACK, progress.id, "me@here"))
