@@ -35,7 +35,10 @@ def test_options_override_the_config() -> None:
 @pytest.mark.parametrize(
     ("given", "faults"),
     [
-        ({}, ["--to: missing target weights, also in rollout.to of the configuration. Name them: "]),
+        (
+            {},
+            ["--to: missing target weights, also in rollout.to of the configuration. Name them: "],
+        ),
         ({"to": {"app1": 1}, "steps": "50,20"}, ["--steps: "]),
         ({"to": {"app1": 1}, "steps": "50,100", "atOnce": True}, ["--at-once: is a second plan"]),
         (
