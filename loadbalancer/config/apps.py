@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from loadbalancer.config.problems import ConfigError, Problem
@@ -92,7 +93,8 @@ def create(folder: Path, name: str) -> Path:
         ConfigError: when the name is invalid or already used.
     """
     path = folder / name
-    fix = "Use another name: ./lb app new app3"
+    free = next(f"app{number}" for number in count(1) if not (folder / f"app{number}").exists())
+    fix = f"Use another name: ./lb app new {free}"
     if not APP_NAME.fullmatch(name):
         reason = "is not a DNS label of at most 30 small letters, digits and hyphens that starts "
         raise ConfigError([Problem("NAME", name, f"{reason}with a letter", fix)])

@@ -165,7 +165,7 @@ def test_the_commands_for_an_invalid_configuration_make_it_valid(checkout: Check
         assert done.code != 0
         for _ in range(ROUNDS):
             _, _, faulty = done.printed.partition("invalid configuration for stack ")
-            fixes = re.findall(r"(?:Set it|Remove it|Use another): (pulumi .*)", faulty)
+            fixes = re.findall(r"(?:Set it|Remove it|[Uu]se another): (pulumi .*)", faulty)
             assert fixes or done.code == 0, done.printed
             for command in configfile.commands(" && ".join(dict.fromkeys(fixes))):
                 fixed = checkout.pulumi(command.partition(" ")[2])

@@ -26,7 +26,7 @@ RUN_BY: dict[str, dict[str, str]] = {
         "pulumi stack rename --stack {} {}": RENAMED,
     },
     "loadbalancer/config/apps.py": {
-        "./lb app new app3": f"{HERE}::test_a_new_app_answers_after_the_commands_of_app_new"
+        "./lb app new {}": f"{HERE}::test_a_new_app_answers_after_the_commands_of_app_new"
     },
     "loadbalancer/config/checks.py": {
         "./lb app new app1": f"{HERE}::test_the_last_folder_of_an_app_is_created"
