@@ -90,10 +90,11 @@ class Strangers:
 
 @contextmanager
 def strangers(stack: Deployment, image: str) -> Iterator[Strangers]:
-    """Start orphans with all labels and with two of them, and containers of others."""
-    ours = names.labels("loadbalancer", stack.name)
+    """Start orphans with all labels and without that of an app, and containers of others."""
+    stack_of_name = names.labels("loadbalancer", stack.name)
     copied = dict(next(iter(stack.containers().values())).labels)
-    elsewhere = {**ours, names.NETWORK: f"loadbalancer-elsewhere-{uuid.uuid4().hex[:7]}"}
+    ours = {key: value for key, value in copied.items() if key != names.APP}
+    elsewhere = {**stack_of_name, names.NETWORK: f"loadbalancer-elsewhere-{uuid.uuid4().hex[:7]}"}
     other = {**copied, names.STACK: f"other-{uuid.uuid4().hex[:8]}"}
     with (
         running(image, ours) as plain_orphan,
