@@ -54,6 +54,7 @@ class FakeStack:
     others: dict[str, str] = field(default_factory=lambda: {"port": "1a2b"})
     record: str = ""
     route: dict[str, int] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     apps: dict[str, App] = field(default_factory=lambda: {"app1": App(), "app2": App()})
     rate: float = 100.0
@@ -88,7 +89,12 @@ class FakeStack:
             },
         )
         if result == "succeeded":
-            self.route = dict(self.weights)
+            self.apply()
+
+    def apply(self) -> None:
+        """Change the route as Pulumi does: not if its state has these weights already."""
+        if self.weights != self.applied:
+            self.route, self.applied = dict(self.weights), dict(self.weights)
 
     def updates(self) -> list[Update]:
         return history.parse(self.history, "loadbalancer")
@@ -236,7 +242,7 @@ class FakeEnvironment:
             self.stack.up(message, "failed")
             raise error
         # The process may be killed after the route has changed and before the history has it.
-        self.stack.route = dict(self.stack.weights)
+        self.stack.apply()
         self._effect()
         self.stack.up(message)
         self._effect()
