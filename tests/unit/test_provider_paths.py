@@ -78,7 +78,7 @@ def test_a_v1_state_is_read() -> None:
     ]
     image = DesiredImage("loadbalancer-v1-0000001/apps/app1:c510a7a8d4a0", "sha256:01")
     assert image in found.images
-    assert found.networks == {"loadbalancer-v1-0000001"}
+    assert found.networks == {"loadbalancer-v1-0000001": "network-id"}
     assert len(found.volumes) == 2
     assert found.route is not None
     assert found.files is not None
