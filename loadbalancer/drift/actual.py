@@ -67,6 +67,18 @@ def read(client: Client, project: Project, stack: str, desired: Desired) -> Actu
     )
 
 
+def is_elsewhere(client: Client, desired: Desired) -> bool:
+    """Tell whether an engine has nothing of a stack, whose state describes containers.
+
+    Most likely the stack was deployed to another engine than the one that is selected now.
+    """
+    names = {one["Name"] for one in client.api.networks()}
+    names |= {one["Name"] for one in client.api.volumes()["Volumes"] or ()}
+    if not desired.containers or names & (desired.networks.keys() | desired.volumes):
+        return False
+    return not any(container.inspect(client, one.id) for one in desired.containers)
+
+
 def _namesakes(
     client: Client, desired: Desired, orphaned: Collection[str]
 ) -> dict[str, tuple[str, str]]:

@@ -31,10 +31,11 @@ def repair(project: Project, stack: str, report: Report, *, force: bool = False)
         project: the project.
         stack: the stack's name.
         report: called with each line of progress; Pulumi prints its own.
-        force: release the lock also where its holder may still be running.
+        force: release the lock also where its holder may still be running, and create everything
+            again where the engine has nothing of the stack.
 
     Raises:
-        RepairError: when another update may be running.
+        RepairError: when another update may be running, or the stack is on another engine.
         LockedError: the same, on a backend that does not tell who holds its locks.
         StackNotFoundError: when the backend has no such stack.
         PulumiError: when Pulumi fails.
@@ -49,6 +50,13 @@ def repair(project: Project, stack: str, report: Report, *, force: bool = False)
     elif desired.recorded:
         _expect_no_lock(project, stack, pulumi)
     client = engine.connect()
+    if actual.is_elsewhere(client, desired) and not force:
+        # Pulumi would forget what the other engine has, and it would run on there.
+        raise RepairError(
+            f"the Docker engine {engine.location()} has nothing of stack {stack}. Select the one "
+            "that has it, by DOCKER_HOST or a context, or create everything again: "
+            f"./lb repair --force --stack {stack}"
+        )
     # Orphans come first, since one may hold a port or a name that the stack needs.
     identity = Identity(project, stack, desired.recorded)
     for orphan in list(orphans.find(client, identity, desired.known)):

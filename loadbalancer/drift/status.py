@@ -8,6 +8,8 @@ from loadbalancer.drift.compare import Row
 from loadbalancer.state import deployment, lock
 from loadbalancer.state.project import Project
 
+ELSEWHERE = "has nothing of the stack; another engine may have it"
+
 
 @dataclass(frozen=True)
 class Status:
@@ -36,7 +38,10 @@ def look(project: Project, stack: str) -> Status:
     """
     locked = lock.holders(project, stack)
     desired = deployment.read(project, stack)
-    found = actual.read(engine.connect(), project, stack, desired)
+    client = engine.connect()
+    found = actual.read(client, project, stack, desired)
     stale = [Row("lock", "released", str(one), "stale lock") for one in locked if not one.lives()]
     updating = ", ".join(str(one) for one in locked if one.lives())
+    if actual.is_elsewhere(client, desired):
+        stale.append(Row("engine", "has the stack", f"engine {engine.location()}", ELSEWHERE))
     return Status(stack, desired.url, (*stale, *compare.compare(desired, found)), updating)

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -211,6 +212,34 @@ def test_a_container_of_others_that_has_a_name_of_the_stack(
         "container same-alias": "gets requests for app1 and is not repaired: "
         "docker network disconnect lb-net same-alias"
     }
+
+
+@pytest.mark.parametrize(
+    ("networks", "volumes", "containers", "elsewhere"),
+    [
+        (["bridge"], [], [], True),
+        (["bridge", "lb-net"], [], [], False),
+        (["bridge"], ["lb-route"], [], False),
+        (["bridge"], [], [APP.id], False),
+    ],
+)
+def test_an_engine_that_has_nothing_of_a_stack_is_another_one(
+    networks: list[str],
+    volumes: list[str],
+    containers: list[str],
+    elsewhere: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = SimpleNamespace(
+        networks=lambda: [{"Name": name} for name in networks],
+        volumes=lambda: {"Volumes": [{"Name": name} for name in volumes] or None},
+    )
+    client = cast(Client, SimpleNamespace(api=api))
+    monkeypatch.setattr(
+        container, "inspect", lambda _client, id_: HEALTHY if id_ in containers else None
+    )
+    assert actual.is_elsewhere(client, DESIRED) is elsewhere
+    assert not actual.is_elsewhere(client, Desired())
 
 
 def test_another_network_of_the_same_name() -> None:
