@@ -155,7 +155,8 @@ def test_the_printed_address_leads_to_the_machine_of_the_engine(
     stack: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine under an address that is not this host's loopback, as seen from elsewhere."""
-    bridge = engine.connect().networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    (network,) = stack.nginx().attrs["NetworkSettings"]["Networks"].values()
+    bridge = network["Gateway"]  # an address of this host
     with relay(bridge) as address:
         monkeypatch.setitem(stack.environment, "DOCKER_HOST", address)
         monkeypatch.setitem(stack.environment, "NO_PROXY", "*")
