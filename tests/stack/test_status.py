@@ -1,12 +1,17 @@
 """Drift: `status` shows manual changes, and `repair` reverts them and nothing else."""
 
 import re
+import resource
+import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from docker.models.containers import Container
@@ -17,9 +22,10 @@ from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.process import CURRENT
-from tests.stack.deployment import Deployment
+from tests.stack.deployment import Deployment, free_ports
 from tests.stack.editing import edit_by_hand
 
+NO_RESTARTS: Any = {"Name": "no"}
 ORPHAN = "orphan: not in the Pulumi state"
 
 
@@ -78,6 +84,27 @@ def make_unhealthy(container: Container) -> None:
         return None if health == "unhealthy" else health
 
     Wait(600, 0.5).until("the health check to fail", look)
+
+
+def exhaust_port_proxy(port: int) -> None:
+    """Have Docker's proxy of a published port run out of file descriptors, after which it ends."""
+    pattern = f"docker-proxy.* -host-port {port} "
+    found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=True)
+    pid = int(found.stdout)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (32, 32))
+    with ExitStack() as connections:
+
+        def look() -> object:
+            try:
+                client = socket.create_connection(("127.0.0.1", port), timeout=60)
+            except OSError:
+                return None
+            connections.enter_context(client)
+            return "it accepts connections"
+
+        Wait(60, 0.01).until(f"the proxy of port {port} to end", look)
+    process = Path(f"/proc/{pid}")
+    Wait(60).until("the proxy to end", lambda: "it runs" if process.exists() else None)
 
 
 @dataclass(frozen=True)
@@ -189,6 +216,44 @@ def test_manual_changes_are_shown_and_repaired(
     assert stack.shares(20) == {"app1": 12, "app2": 8}
 
 
+def test_what_docker_changes_on_running_containers_is_repaired_in_place(
+    changing_stack: Deployment,
+) -> None:
+    stack, client = changing_stack, engine.connect()
+    direct, *_ = free_ports(1)
+    stack.set_all({"drain": 1, "apps.app1.directPort": direct})
+    stack.up()
+    assert differences(stack) == {}
+    before, output = stack.ids(), stack.output("containers")
+    (with_port,), (plain,) = output["apps"]["app1"], output["apps"]["app2"]
+    container, admin = stack.containers()[plain], stack.output("adminUrl")
+    network = container.labels[names.NETWORK]
+
+    renamed = f"by-hand-{uuid.uuid4().hex[:8]}"
+    container.rename(renamed)
+    container.update(mem_limit="100m", memswap_limit="100m", restart_policy=NO_RESTARTS)
+    client.networks.get(network).disconnect(before[with_port])
+    client.networks.get(network).connect(before[with_port])
+    exhaust_port_proxy(urlsplit(admin).port or 0)
+    assert differences(stack) == {
+        f"container {with_port}": f"no alias app1 in network {network}",
+        f"container {plain}": (
+            f"renamed to {renamed}, memory 100 MiB instead of 256 MiB, "
+            "restart policy no instead of unless-stopped"
+        ),
+        f"address {admin}": "refuses connections",
+    }
+
+    printed = repair(stack)
+    assert f"renaming {renamed} back to {plain}\n" in printed
+    assert f"connecting {with_port} to network {network}\n" in printed
+    assert f"reconnecting {output['nginx']}, since {admin} does not answer\n" in printed
+    assert "restarting" not in printed
+    assert stack.ids() == before
+    stack.expect_no_changes()
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
 @pytest.fixture
 def empty_stack(module_stack: Deployment) -> Deployment:
     """A stack that was created, and never brought up."""
@@ -210,7 +275,7 @@ def test_status_does_not_select_the_stack_it_looks_at(empty_stack: Deployment) -
     ("stack", "engine_at", "message"),
     [
         ("nobody", None, "no stack named 'nobody' found. Create it: ./lb up --stack nobody"),
-        (None, "unix:///nowhere", "Docker engine on this machine: "),
+        (None, "unix:///nowhere", "Docker engine at unix:///nowhere (DOCKER_HOST): "),
     ],
 )
 def test_without_a_stack_or_an_engine_there_is_an_error(
