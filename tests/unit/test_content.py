@@ -266,8 +266,10 @@ def not_root(project: Path) -> Iterator[None]:
         yield
         return
     for folder in (project, *project.parents):
-        if folder.stat().st_uid == 0 and folder.is_relative_to(project.parents[2]):
-            folder.chmod(0o755)
+        folder.chmod(0o755)
+        # pytest keeps its folders, and with xdist one for each worker, from other users.
+        if folder.name.startswith("pytest-of-"):
+            break
     for path in (project, *project.rglob("*")):
         os.chown(path, 65534, 65534)
     os.seteuid(65534)
