@@ -408,7 +408,7 @@ def _accept_changes(environment: "StackEnvironment", progress: "Progress") -> No
 def _check_exists(project: Project, stack: str) -> None:
     """Look for the stack in a file backend, which takes no process."""
     if project.file_backend and stack.rpartition("/")[2] not in project.stacks():
-        raise StackNotFoundError(f"no stack named {stack!r} found")
+        raise StackNotFoundError(f"no stack named {stack!r} found", stack=stack)
 
 
 def _example(weights: Mapping[str, int]) -> str:

@@ -195,12 +195,13 @@ def after_down(shell: Shell, printed: str) -> None:
 
 
 def after_recreate(shell: Shell, printed: str) -> None:
+    # Before any plain `pulumi`, which writes a salt again.
+    file = (shell.folder / f"Pulumi.{shell.stack}.yaml").read_text()
     shell.expect_the_configured_shares()
     untracked = set(shell.run("git status --short").splitlines())
     stacks = (f"Pulumi.{name}.yaml" for name in (shell.stack, shell.staging))
     made = ("apps/app1-next/", *stacks)
     assert untracked == {f"?? {path}" for path in made}
-    file = (shell.folder / f"Pulumi.{shell.stack}.yaml").read_text()
     assert "encryptionsalt" not in file
     assert "baseImages" not in file
 
