@@ -72,7 +72,8 @@ def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(tmp_path: Path) 
     (stacks / "dev.json").write_text("{}")
     (stacks / "dev.json.bak").write_text("{}")
     with pytest.raises(ToolchainError, match=r"passphrase is missing.*\(dev\)"):
-        prepare(state)
+        prepare(state, {})
+    prepare(state, {"PULUMI_CONFIG_PASSPHRASE": "that of the stacks"})
     assert not (state / "passphrase").exists()
 
 
