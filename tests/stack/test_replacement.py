@@ -16,7 +16,8 @@ from tests.stack.editing import change
 from tests.stack.load import wrk
 from tests.stack.relay import relay
 
-FIX = re.compile(r"Now: (?P<now>.*?) && pulumi up\. Then: (?P<then>.*?) && pulumi up")
+UP = r"pulumi up(?: --stack \S+)?"
+FIX = re.compile(rf"Now: (?P<now>.*?) && {UP}\. Then: (?P<then>.*?) && {UP}")
 ANSWER = re.compile(r"Salam alikom, this is App[12] :\) ")
 
 

@@ -98,6 +98,7 @@ def test_errors_at_a_step_roll_back_at_once(stack: Deployment) -> None:
     fail(stack)
 
 
+@pytest.mark.faults
 def test_a_version_that_hangs_is_led_back_without_any_sample(stack: Deployment) -> None:
     options = ("--steps", "50,100", "--step-time", "1h", "--interval", "2s", "--confirm", "2")
     # Its clients wait for longer than three checks take, and are counted only then.
@@ -124,6 +125,7 @@ def works_again(stack: Deployment) -> None:
     PATIENCE.until("app2 to answer", look)
 
 
+@pytest.mark.faults
 def test_an_app_is_watched_while_a_confirmation_is_awaited(stack: Deployment) -> None:
     options = ("--steps", "50,100", "--confirm", "2", *QUICK)
     with wrk(stack.url, method="GET"), rolling(stack, "start", *TO, *options) as rollout:
@@ -134,6 +136,7 @@ def test_an_app_is_watched_while_a_confirmation_is_awaited(stack: Deployment) ->
     fail(stack)
 
 
+@pytest.mark.faults
 def test_a_slow_upload_is_not_the_time_of_an_app(stack: Deployment) -> None:
     pause = 1.5
     before = counters.read(stack)

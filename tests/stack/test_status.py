@@ -108,7 +108,11 @@ def wait_for_status(url: str, status: int) -> None:
     """Send requests until one is answered with a status."""
 
     def look() -> object:
-        found = requests.get(url, timeout=60).status_code
+        try:
+            found = requests.get(url, timeout=5).status_code
+        except requests.Timeout:
+            # nginx used a kept connection to an app that was disconnected, and closes it now.
+            return "no answer"
         return None if found == status else found
 
     Wait(60).until(f"{url} to answer {status}", look)
@@ -226,6 +230,7 @@ def test_manual_changes_are_shown_and_repaired(
     assert stack.shares(20) == {"app1": 12, "app2": 8}
 
 
+@pytest.mark.faults
 def test_what_docker_changes_on_running_containers_is_repaired_in_place(
     changing_stack: Deployment,
 ) -> None:
