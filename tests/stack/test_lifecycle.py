@@ -41,16 +41,12 @@ def installable(module_stack: Deployment) -> Deployment:
     shutil.copy2(PROJECT / "requirements.txt", folder)
     for part in ("cmd", "shim"):
         shutil.copytree(PROJECT / "toolchain" / part, folder / "toolchain" / part)
-    (folder / "environments").mkdir()
     return module_stack
 
 
 @pytest.mark.timeout(3600)
 def test_down_leaves_nothing_and_up_works_again(installable: Deployment) -> None:
     stack = installable
-    # Not taken: the stack has a config already.
-    template = stack.folder / "environments" / f"{stack.name}.yaml"
-    template.write_text("config: {loadbalancer:port: 1}\n")
     code, out, err = lb(stack, "up")
     assert code == 0, out + err
     assert f"Live: {stack.url}\n" in out
@@ -69,10 +65,10 @@ def test_down_leaves_nothing_and_up_works_again(installable: Deployment) -> None
     assert f"./lb up --stack {stack.name}" in out
 
 
-def test_a_new_stack_takes_its_config_from_environments(installable: Deployment) -> None:
+def test_a_new_stack_starts_with_the_config_in_its_file(installable: Deployment) -> None:
     stack, name = installable, f"{installable.name}-new"
-    template = stack.folder / "environments" / f"{name}.yaml"
-    template.write_text("config: {loadbalancer:weights: '{\"app1\": -1}'}\n")
+    file = stack.folder / f"Pulumi.{name}.yaml"
+    file.write_text("config: {loadbalancer:weights: '{\"app1\": -1}'}\n")
     command = [sys.executable, str(stack.folder / "lb"), "up", "--stack", name]
     process = stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     out, _ = process.communicate(timeout=LONGEST)

@@ -120,7 +120,7 @@ def test_an_address_that_this_host_does_not_have_is_refused(stack: Deployment) -
 
 
 def test_a_port_that_is_taken_meanwhile_puts_the_old_nginx_back(stack: Deployment) -> None:
-    client, old, port = engine.connect(), stack.nginx(), stack.get("port")
+    client, old, port = engine.connect(), stack.nginx(), int(stack.get("port"))
     attributes = old.attrs
     bound = [{"HostIp": "0.0.0.0", "HostPort": str(port)}]  # noqa: S104
     config: dict[str, Any] = {
