@@ -163,7 +163,7 @@ def _engine(environ: Mapping[str, str]) -> list[str]:
     try:
         return address.commands(address.changes(environ))
     except address.AddressError:
-        return []  # whoever asks the engine reports it
+        return []  # the first request reports it
 
 
 def merged(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:

@@ -88,7 +88,7 @@ def _link(path: Path, target: Path) -> bool:
 def _reserve(root: Path) -> IO[bytes]:
     """Keep the folder from being removed by other programs, until this one ends.
 
-    Whoever is alone there removes what is in it: at its end, and what a killed program has left.
+    The only program there removes its content at its end, and what a killed program has left.
     """
     root.mkdir(exist_ok=True)
     lock = (root / "lock").open("ab")

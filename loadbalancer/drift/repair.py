@@ -85,7 +85,7 @@ def _expect_no_lock(project: Project, stack: str, pulumi: Pulumi) -> None:
 
 
 def _release_locks(project: Project, stack: str, report: Report, *, force: bool) -> None:
-    """Remove the locks of updates that were killed; with `force`, whoever holds them.
+    """Remove the locks of updates that were killed; with `force`, all locks.
 
     Raises:
         RepairError: when an update holds the stack, which may be running.

@@ -159,7 +159,7 @@ def commands(variables: Mapping[str, str | None]) -> list[str]:
 def applied(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which the provider and the builds use the engine of `docker ps`.
 
-    It is returned unchanged where there is no such engine: whoever asks the engine reports it.
+    It is returned unchanged where there is no such engine: the first request reports it.
     """
     result = dict(environ)
     try:

@@ -85,9 +85,9 @@ def nearest(exact: Mapping[str, Fraction]) -> dict[str, int]:
     """Find the whole numbers from 0 to 1000 whose shares come nearest to these, whose sum is 1.
 
     For each possible sum of the weights, every app gets its exact share of it rounded down, and at
-    least 1 if its share is above 0; the rest goes to the largest remainders. The sum with the
-    smallest largest deviation wins, and of several the smallest. So shares that whole numbers up
-    to 1000 can express are exact.
+    least 1 if its share is above 0; the rest goes to the largest remainders. The sum is used whose
+    largest deviation is smallest; of several such sums, the smallest. So shares that whole numbers
+    up to 1000 can express are exact.
     """
     common = lcm(*(share.denominator for share in exact.values()))
     parts = {app: int(share * common) for app, share in exact.items()}

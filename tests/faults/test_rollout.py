@@ -169,7 +169,7 @@ def test_an_update_by_somebody_else_halts(stack: Deployment) -> None:
         stack.up()
         assert rollout.end() == 4
         assert "somebody else ran an update: number " in rollout.events[-1]["text"]
-    # Whoever aborts it accepts that update.
+    # An abort accepts that update.
     with rolling(stack, "abort") as later:
         assert later.end() == 3
     has_rolled_back(stack, BEFORE)
