@@ -5,7 +5,7 @@ from pathlib import Path
 import pulumi
 
 from loadbalancer import names
-from loadbalancer.config.model import ADMIN_BIND
+from loadbalancer.config.host_ports import ADMIN_BIND
 from loadbalancer.nginx import shares
 from loadbalancer.providers.nginx_files import NginxFiles
 from loadbalancer.resources import backend, network, outputs, ports, route, stack

@@ -29,10 +29,10 @@ settings.load_profile("tests")
 TESTS = Path(__file__).parent
 SHARED = {"changing_stack": "changing", "session_stack": "shared"}
 """Fixtures of stacks that several modules share, and the group of the tests that use them."""
-LONGEST_FIRST = ("changing", "rollout", "shared", "docs", "stack/test_metrics")
+LONGEST_FIRST = ("shared", "docs", "changing", "rollout")
 """Groups that take longest; so that none of them begins when the others have ended."""
-SINGLE = ("unit",)
-"""Layers whose tests need no group: they share nothing that takes long to set up."""
+SINGLE = ("unit", "page")
+"""Layers whose tests need no group: they share at most a browser, which each worker has."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

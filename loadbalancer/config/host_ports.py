@@ -1,13 +1,20 @@
 """HostPorts: the addresses and ports of the host that a configuration publishes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
-from loadbalancer.config.model import ADMIN_BIND, Settings
+if TYPE_CHECKING:
+    # `./lb status` needs addresses, and not the model, which takes a fifth of its time to load.
+    from loadbalancer.config.model import Settings
 
 ANY_IPV4, ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104 - compared and published as configured
 
+ADMIN_BIND = IPv4Address("127.0.0.1")
+"""Address at which the admin port is published, whatever `bind` is."""
 _LAST_PORT = 65535
 LISTENING_PORT, ADMIN_PORT = 8080, 9113
 """Ports on which nginx listens in its container, whatever the configured ports of the host are."""
@@ -23,7 +30,7 @@ class HostPort:
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
-    def overlaps(self, other: "HostPort") -> bool:
+    def overlaps(self, other: HostPort) -> bool:
         """Tell whether two programs cannot listen on both.
 
         Docker listens on `::` for IPv6 alone.

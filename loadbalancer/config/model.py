@@ -36,8 +36,6 @@ DEFAULT_STEPS = "5,10,25,50,100"
 """Steps of a rollout for which no plan is set."""
 PLANS = ("steps", "linear", "canary", "at_once")
 """Fields of RolloutSettings of which at most one is set: the plan."""
-ADMIN_BIND = IPv4Address("127.0.0.1")
-"""Address of the host on which the admin port is published, whatever `bind` is."""
 
 
 _STEP_NUMBERS = text(lambda value: units.parse_step_numbers(value, 0), "numbers of steps, or all")

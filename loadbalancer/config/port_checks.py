@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from loadbalancer.config import host_ports
 from loadbalancer.config.fix_commands import FixCommands
-from loadbalancer.config.host_ports import HostPort
-from loadbalancer.config.model import ADMIN_BIND, Settings
+from loadbalancer.config.host_ports import ADMIN_BIND, HostPort
+from loadbalancer.config.model import Settings
 from loadbalancer.config.problems import Problem
 
 LONGEST_GAP = 5

@@ -8,8 +8,8 @@ import pulumi
 
 from loadbalancer import engine, names
 from loadbalancer.config import host_ports
-from loadbalancer.config.host_ports import HostPort
-from loadbalancer.config.model import ADMIN_BIND, Settings
+from loadbalancer.config.host_ports import ADMIN_BIND, HostPort
+from loadbalancer.config.model import Settings
 from loadbalancer.engine import container, ports
 from loadbalancer.engine.container import Container
 from loadbalancer.providers.port import RANGE, Port

@@ -10,8 +10,7 @@ import pulumi_docker as docker
 
 from loadbalancer import names
 from loadbalancer.config import port_checks
-from loadbalancer.config.host_ports import ADMIN_PORT, LISTENING_PORT
-from loadbalancer.config.model import ADMIN_BIND
+from loadbalancer.config.host_ports import ADMIN_BIND, ADMIN_PORT, LISTENING_PORT
 from loadbalancer.engine import ports
 from loadbalancer.engine.container import Container
 from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER

@@ -1,4 +1,4 @@
-"""A browser for each file of tests, and an admin port of each test's own."""
+"""A browser for each file of tests and worker, and an admin port of each test's own."""
 
 from collections.abc import Iterator
 

@@ -81,8 +81,13 @@ class Deployment:
     """What the last `up` printed."""
 
     @classmethod
-    def create(cls, folder: Path, base_images: Mapping[str, str]) -> "Deployment":
-        """Copy the project and create a stack in it, without bringing it up."""
+    def create(
+        cls, folder: Path, base_images: Mapping[str, str], name: str | None = None
+    ) -> "Deployment":
+        """Copy the project and create a stack in it, without bringing it up.
+
+        A name of its own, where none is given.
+        """
         project = folder / "project"
         project.mkdir()
         for part in PARTS:
@@ -97,7 +102,7 @@ class Deployment:
             # Pulumi's processes are many and short; collecting garbage costs them a tenth.
             "GOGC": "400",
         }
-        deployment = cls(project, leftovers.new_stack_name(), environment)
+        deployment = cls(project, name or leftovers.new_stack_name(), environment)
         deployment.pulumi_cli.run("stack", "init", deployment.name, "--no-select")
         port, admin_port = free_ports(2)
         deployment.set_all(
@@ -112,9 +117,11 @@ class Deployment:
 
     @classmethod
     @contextmanager
-    def temporary(cls, folder: Path, base_images: Mapping[str, str]) -> Iterator["Deployment"]:
+    def temporary(
+        cls, folder: Path, base_images: Mapping[str, str], name: str | None = None
+    ) -> Iterator["Deployment"]:
         """Create a stack; remove it at the end, with everything that it has left."""
-        deployment = cls.create(folder, base_images)
+        deployment = cls.create(folder, base_images, name)
         try:
             yield deployment
         finally:

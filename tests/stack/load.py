@@ -40,7 +40,7 @@ end
 LONGEST = 1800
 """Seconds after which a load ends by itself, whatever becomes of the test."""
 
-RATE = 200
+RATE = 100
 """Requests per second, which leave the machine time for what is tested."""
 
 _CONNECTIONS = 8
@@ -167,7 +167,7 @@ def counted(
     quoted = ", ".join(f"[[{path}]]" for path in paths)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "counted.lua")
-        pause = _pause(threads, 2 * RATE)
+        pause = _pause(threads, 4 * RATE)
         script.write_text(_COUNTED.format(paths=quoted, pause=pause, requests=requests))
         process = _begin(url, script, connections=threads, threads=threads)
         try:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import pytest
 import requests
 
 from loadbalancer.engine.wait import Wait
@@ -14,6 +15,7 @@ from tests.rotation import smooth_weighted
 from tests.stack.deployment import Deployment
 
 
+@pytest.mark.faults
 def test_five_apps_each_get_their_share(changing_stack: Deployment) -> None:
     stack = changing_stack
     for number in (3, 4, 5):
@@ -27,6 +29,7 @@ def test_five_apps_each_get_their_share(changing_stack: Deployment) -> None:
     assert stack.shares(18) == {"app1": 7, "app2": 5, "app3": 3, "app4": 2, "app5": 1}
 
 
+@pytest.mark.faults
 def test_replicas_keep_the_share_of_their_app(changing_stack: Deployment) -> None:
     stack = changing_stack
     stack.set("apps.app2.replicas", 3)

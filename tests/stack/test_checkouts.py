@@ -209,6 +209,7 @@ def test_a_checkout_does_nothing_to_the_stack_whose_environment_the_shell_has(tw
         assert "note" not in b.lb("down").stderr
 
 
+@pytest.mark.faults
 def test_a_port_of_another_checkout_is_refused_with_its_stack_and_a_free_one(two: Two) -> None:
     b = two.b
     b.evaluate()
@@ -231,6 +232,7 @@ def test_a_port_of_another_checkout_is_refused_with_its_stack_and_a_free_one(two
         assert b.lb("down").returncode == 0
 
 
+@pytest.mark.faults
 def test_a_copy_of_a_checkout_does_not_act_on_its_stack(two: Two) -> None:
     folder = two.a.folder.parent / "copy"
     shutil.copytree(two.a.folder, folder, symlinks=True)
@@ -247,6 +249,7 @@ def test_a_copy_of_a_checkout_does_not_act_on_its_stack(two: Two) -> None:
     shutil.rmtree(folder)
 
 
+@pytest.mark.faults
 def test_a_passphrase_of_another_project_is_named_with_the_file_without_it(two: Two) -> None:
     variable = "PULUMI_CONFIG_PASSPHRASE"
     # Without an encrypted value no passphrase is wrong.
@@ -274,6 +277,7 @@ def expect_as_before(checkout: Checkout) -> None:
     assert checkout.lb("rollout", "status").returncode == 0
 
 
+@pytest.mark.faults
 def test_a_renamed_stack_project_and_folder_go_on(two: Two) -> None:
     a, first, folder = two.a, two.a.stack, two.a.folder
     file = folder / "Pulumi.yaml"
@@ -318,6 +322,7 @@ def test_a_renamed_stack_project_and_folder_go_on(two: Two) -> None:
         expect_as_before(a)
 
 
+@pytest.mark.faults
 def test_a_stack_whose_state_was_lost_is_named_taken_over_and_removed(two: Two) -> None:
     a, before = two.a, two.containers()
     url = a.output("url")
@@ -369,6 +374,7 @@ def clients(url: str) -> Iterator[list[str]]:
         print(f"requests failed from {failed_at[0]} to {failed_at[-1]}")
 
 
+@pytest.mark.faults
 def test_down_removes_what_a_lost_state_has_left_when_told_so(two: Two) -> None:
     a = two.a
     shutil.rmtree(a.folder / ".state")

@@ -28,6 +28,7 @@ def well_known(name: str) -> object:
 """
 
 
+@pytest.mark.faults
 def test_dot_files_and_links_are_in_the_image_and_editors_files_change_nothing(
     changing_stack: Deployment,
 ) -> None:

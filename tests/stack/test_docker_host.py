@@ -131,6 +131,7 @@ def test_the_list_and_the_inspection_of_containers_agree(stack: Deployment) -> N
     assert {one.id: one for one in listed} == found
 
 
+@pytest.mark.faults
 def test_destroy_up_change_and_refresh_over_docker_host(
     engine_over_tcp: Forwarder,
     changing_stack: Deployment,
@@ -156,6 +157,7 @@ def test_destroy_up_change_and_refresh_over_docker_host(
     assert verb(stack, "status") == (0, f"{stack.name}: no drift")
 
 
+@pytest.mark.faults
 def test_one_engine_by_a_context_of_another_folder(
     engine_over_tcp: Forwarder,
     stack: Deployment,
@@ -200,6 +202,7 @@ def certificates(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.faults
 def test_up_with_the_certificates_of_a_context(
     certificates: Path, changing_stack: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

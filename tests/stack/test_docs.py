@@ -34,7 +34,7 @@ ELSEWHERE = {
     "make test": "runs this test",
     "./lb watch": "runs until Ctrl-C: tests/stack/test_watch.py",
     "./lb watch --interval 5 --count 12": "takes a minute: tests/stack/test_watch.py",
-    "./lb repair --stack staging": "the README repairs a stack; also tests/stack/test_faults.py",
+    "./lb repair --stack staging": "the README repairs a stack; also tests/faults/test_repair.py",
     "./lb clean --yes": "the README cleans with a confirmation: tests/unit/test_state_clean.py",
     "prometheus --config.file=monitoring/prometheus.yml": "tests/stack/test_prometheus.py",
     "promtool test rules monitoring/rules_test.yml": "tests/unit/test_monitoring.py",
@@ -78,6 +78,8 @@ class Shell:
     environment: dict[str, str] = field(default_factory=dict)
     failed: str = ""
     """The command that failed; the commands after it would only fail for the same cause."""
+    walked: bool = False
+    """Whether the commands of the README that bring the stack up and change it have run."""
 
     @property
     def url(self) -> str:
@@ -149,7 +151,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell.environment.pop("STACK", None)
     outside = dict(shell.environment)
     values = {"port": port, "adminPort": admin_port, "settle": 0}
-    quick = {"stepTime": "1s", "interval": "1s", "minSamples": 1, "maxP99": "60s"}
+    quick = {
+        "steps": "50,100",
+        "stepTime": "1s",
+        "interval": "1s",
+        "minSamples": 1,
+        "maxP99": "60s",
+    }
     shell.run(f'eval "$(./lb env)"; pulumi stack init {shell.stack}')
     for key, value in {**values, **{f"rollout.{key}": one for key, one in quick.items()}}.items():
         shell.run(f"pulumi config set --path {key} {value}")
@@ -249,13 +257,22 @@ def readme(*, destroying: bool) -> list[Command]:
     return found[end:] if destroying else found[:end]
 
 
+def walk(shell: Shell) -> None:
+    """Run the commands of the README up to the end of the stack, unless they have run."""
+    if not shell.walked:
+        for command in readme(destroying=False):
+            run(shell, command)
+        shell.walked = True
+
+
 def test_readme_until_the_stack_is_destroyed(shell: Shell) -> None:
-    for command in readme(destroying=False):
-        run(shell, command)
+    walk(shell)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("page", PAGES[1:], ids=docs.name)
 def test_page(shell: Shell, page: Path) -> None:
+    walk(shell)
     for command in commands(page):
         run(shell, command)
 

@@ -8,6 +8,7 @@ from tests.stack.conftest import Shared
 from tests.stack.deployment import Deployment
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_a_destroyed_stack_leaves_the_others_alone(
     changing_stack: Deployment, tmp_path: Path, base_images: dict[str, str]

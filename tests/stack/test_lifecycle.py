@@ -44,6 +44,7 @@ def installable(module_stack: Deployment) -> Deployment:
     return module_stack
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_down_leaves_nothing_and_up_works_again(installable: Deployment) -> None:
     stack = installable
@@ -80,6 +81,7 @@ def test_a_new_stack_starts_with_the_config_in_its_file(installable: Deployment)
         stack.pulumi_cli.run("stack", "rm", "--yes", stack=name)
 
 
+@pytest.mark.faults
 def test_ports_of_the_host_are_found_and_kept(module_stack: Deployment) -> None:
     stack, (two,) = module_stack, free_ports(1)
     stack.set_all({"port": 0, "apps.app1.directPort": 0, "apps.app2.directPort": two})

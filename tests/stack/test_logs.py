@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from urllib.parse import unquote
 
+import pytest
 import requests
 
 from tests.stack.deployment import Deployment
@@ -152,6 +153,7 @@ def wait_for_both_lines(log: Running, wanted: Collection[str]) -> None:
     PATIENCE.until("both lines of each request", look)
 
 
+@pytest.mark.faults
 def test_following_is_in_order_and_goes_with_containers_that_come_and_go(
     changing_stack: Deployment,
 ) -> None:

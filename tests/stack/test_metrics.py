@@ -46,13 +46,15 @@ time.sleep({start})
 """
 
 
-@pytest.fixture(scope="module")
-def metered(module_stack: Deployment) -> Deployment:
+@pytest.fixture
+def metered(changing_stack: Deployment) -> Deployment:
     """A stack whose apps fail on demand; app1 is slow to start, so that it is met before it is."""
-    change(module_stack, "app1", PAGES.format(app="app1", start=4))
-    change(module_stack, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
-    module_stack.up()
-    return module_stack
+    stack = changing_stack
+    change(stack, "app1", PAGES.format(app="app1", start=4))
+    change(stack, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
+    if stack.applied != stack.source():
+        stack.up()
+    return stack
 
 
 def seen(stack: Deployment, before: Reading, requests_sent: int) -> Window:

@@ -94,6 +94,7 @@ def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
@@ -132,6 +133,7 @@ def test_hand_edited_files_are_found_and_restored(stack: Deployment) -> None:
     assert LiveFiles(stack.nginx()).in_force() == desired
 
 
+@pytest.mark.faults
 def test_files_that_nginx_has_not_loaded_are_found_and_loaded(stack: Deployment) -> None:
     # As a process leaves it that was killed between writing and the reload.
     inside(
@@ -142,6 +144,7 @@ def test_files_that_nginx_has_not_loaded_are_found_and_loaded(stack: Deployment)
     assert operations(stack.refresh()) == {}
 
 
+@pytest.mark.faults
 def test_an_nginx_that_starts_again_serves_by_its_files(stack: Deployment, edit: Edit) -> None:
     edit("nginx.conf", SIZE, "client_max_body_size 17m")
     stack.up()

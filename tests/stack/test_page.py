@@ -187,6 +187,7 @@ def test_each_server_is_shown_with_its_state(seen: Seen) -> None:
     seen.wait_for_servers(up)
 
 
+@pytest.mark.faults
 def test_a_restart_of_nginx_is_told_and_draws_no_spike(stack: Deployment, seen: Seen) -> None:
     seen.wait_for_history(2)
     stack.answers(50)

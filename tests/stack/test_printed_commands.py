@@ -22,7 +22,11 @@ from tests.stack import leftovers
 from tests.stack.deployment import PROJECT, free_ports
 from tests.stack.load import wrk
 
-pytestmark = [pytest.mark.xdist_group("printed"), pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.xdist_group("printed"),
+    pytest.mark.timeout(1800),
+]
 
 CONFIG = """\
 # As Pulumi writes it, except for this comment

@@ -69,6 +69,7 @@ def test_a_real_prometheus_sees_the_shares_and_raises_no_alert(
         PATIENCE.until("no rule to fail, nor to raise an alert", partial(raised, server))
 
 
+@pytest.mark.faults
 def test_a_real_prometheus_sees_an_app_that_is_stopped(stack: Deployment, tmp_path: Path) -> None:
     (name,) = stack.output("containers")["apps"]["app2"]
     app2 = stack.containers()[name]

@@ -16,6 +16,8 @@ from tests.stack.editing import change
 from tests.stack.load import wrk
 from tests.stack.relay import relay
 
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
 UP = r"pulumi up(?: --stack \S+)?"
 FIX = re.compile(rf"Now: (?P<now>.*?) && {UP}\. Then: (?P<then>.*?) && {UP}")
 ANSWER = re.compile(r"Salam alikom, this is App[12] :\) ")

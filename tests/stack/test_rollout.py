@@ -47,6 +47,7 @@ def stack(module_stack: Deployment) -> Deployment:
     return module_stack
 
 
+@pytest.mark.faults
 def test_to_the_target_under_load_without_a_failed_request(stack: Deployment) -> None:
     selected = sorted(stack.folder.parent.rglob("*-workspace.json"))
     words = ("start", *TO, "--linear", "50%/2s", "--interval", "1s", *ANY_P99)
@@ -177,6 +178,7 @@ def no_request_reaches_app2(stack: Deployment) -> None:
     PATIENCE.until("100 requests to app1 without one to app2", look)
 
 
+@pytest.mark.faults
 def test_killed_inside_an_update_and_resumed(stack: Deployment) -> None:
     words = ("start", *TO, "--at-once", *QUICK)
     with wrk(stack.url, method="GET") as load:
@@ -200,6 +202,7 @@ def test_killed_inside_an_update_and_resumed(stack: Deployment) -> None:
     assert history(stack)[-1]["what"] == "rollout: reached"
 
 
+@pytest.mark.faults
 def test_control_from_another_terminal(stack: Deployment) -> None:
     options = ("--steps", "60,100", "--step-time", "1h", "--interval", "1s")
     words = ("start", "--to", "app1=1,app2=0", *options)
@@ -222,6 +225,7 @@ def test_control_from_another_terminal(stack: Deployment) -> None:
     assert run(stack, "rollout", "pause")[0] == 1
 
 
+@pytest.mark.faults
 def test_secret_weights_stay_secret(stack: Deployment) -> None:
     before, target = weights(stack), {"app1": 337, "app2": 663}
     stack.unset("weights")

@@ -155,6 +155,24 @@ def statuses(containers: Iterable[Container]) -> list[str]:
     return [now[one.id] for one in containers if one.id in now]
 
 
+def test_orphans_and_changed_limits_are_shown_and_repaired(
+    stack: Deployment, base_images: dict[str, str]
+) -> None:
+    before, (name,) = stack.ids(), stack.output("containers")["apps"]["app1"]
+    with strangers(stack, base_images["python"]) as those:
+        stack.containers()[name].update(mem_limit="100m", memswap_limit="100m")
+        assert differences(stack) == {
+            f"container {name}": "memory 100 MiB instead of 256 MiB",
+            **{f"container {one.name}": ORPHAN for one in those.orphans},
+        }
+        assert f"setting {name} back: memory" in repair(stack)
+        assert statuses(those.orphans) == []
+        assert statuses(those.of_others) == ["running", "created", "running"]
+    assert stack.ids() == before
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+@pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_manual_changes_are_shown_and_repaired(
     changing_stack: Deployment, base_images: dict[str, str]

@@ -96,6 +96,7 @@ def run_printed(stack: Deployment, command: str) -> tuple[int, str]:
     return process.returncode, printed
 
 
+@pytest.mark.faults
 def test_a_version_that_does_not_start_gets_no_request_and_the_old_one_cleans_up(
     changing_stack: Deployment,
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_version_that_does_not_start_gets_no_request_and_the_old_one_cleans_up
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 def test_a_version_whose_health_check_fails_shows_what_its_probe_got(
     changing_stack: Deployment,
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_version_whose_health_check_fails_shows_what_its_probe_got(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 def test_an_app_with_a_host_port_is_replaced_one_container_at_a_time(
     changing_stack: Deployment,
 ) -> None:

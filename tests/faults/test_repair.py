@@ -16,7 +16,7 @@ from tests.stack.load import wrk
 
 PATIENCE = Wait(timeout=300, interval=0.02)
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def plugins(folder: Path) -> list[str]:
