@@ -27,6 +27,7 @@ def asked(app: App) -> int:
     return len(app.run("cat", "/tmp/asked")[1].splitlines())  # noqa: S108
 
 
+@pytest.mark.faults
 def test_the_first_success_is_told_at_once_and_then_one_run_asks_each_second(idle: App) -> None:
     assert idle.run(*WELL_CHECK)[0] == 0
     assert asked(idle) == 1

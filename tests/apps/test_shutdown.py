@@ -97,6 +97,7 @@ def test_requests_that_wait_for_a_thread_are_answered(start: Run, slow_image: st
     assert len(app.wait_until_recorded(4)) == 4
 
 
+@pytest.mark.faults
 def test_busy_keep_alive_clients_lose_no_request(start: Run, image: str) -> None:
     app = start(image, command=["python", "-c", WITH_LONG_NOTICE])
     url = app.url("/")

@@ -17,6 +17,9 @@ from tests.page.admin import NOW, Admin, Status, app, status
 SECOND = 1000
 """In milliseconds, as the page's clock counts."""
 
+LONG = pytest.mark.faults
+"""Of the variants of a test, those that `make test` leaves to `make faults`."""
+
 HOSTILE = ("<img src=x onerror=document.title='hit'>", "__proto__", "a" * 63)
 
 
@@ -219,6 +222,7 @@ def test_figures_of_each_app_and_of_all(visit: Open) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.faults
 def test_failed_attempts_are_told(visit: Open) -> None:
     def answer(at: int) -> Status:
         found = two(at, 60 * at, 40 * at)
@@ -243,6 +247,7 @@ def test_a_restart_draws_no_spike(visit: Open) -> None:
     )
 
 
+@pytest.mark.faults
 def test_history_outlives_a_reload(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.see(two(1, 6, 4))
@@ -252,6 +257,7 @@ def test_history_outlives_a_reload(visit: Open) -> None:
     expect(seen.text("split-about")).to_have_text("Observed over the last 3 s: 30 requests")
 
 
+@pytest.mark.faults
 def test_what_is_kept_of_another_page_does_no_harm(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     for kept in ("{", "null", '"text"', "[1]", '[{"at": 0, "apps": 3}]'):
@@ -278,6 +284,7 @@ def test_a_hidden_page_does_not_ask_and_catches_up_without_a_spike(visit: Open) 
     ]
 
 
+@pytest.mark.faults
 def test_a_page_back_in_front_has_time_to_ask_before_it_calls_its_data_old(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.hide(True)
@@ -296,6 +303,7 @@ def table_of(seen: Visit, name: str) -> list[list[str]]:
     return table(seen.page, f"{name} over the last 5 minutes")
 
 
+@pytest.mark.faults
 def test_rows_of_a_table_stay_as_they_are(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.see(two(11, 110, 0))
@@ -326,6 +334,7 @@ def test_old_data_says_so_until_it_is_fresh_again(visit: Open) -> None:
     expect(warning).to_be_empty()
 
 
+@pytest.mark.faults
 def test_a_screen_reader_is_told_once_that_data_is_old(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.admin.broken = True
@@ -387,6 +396,7 @@ def test_never_two_questions_at_once(browser: Browser, admin: Admin) -> None:
         expect(page.get_by_text("Live, ")).to_be_visible()
 
 
+@pytest.mark.faults
 def test_a_late_answer_does_not_put_off_the_next_question(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     asked = seen.admin.asked
@@ -478,7 +488,7 @@ def test_hostile_names_stay_text(visit: Open) -> None:
     assert seen.witness.errors == []
 
 
-@pytest.mark.parametrize("width", [320, 640, 1024, 1600])
+@pytest.mark.parametrize("width", [320, *(pytest.param(w, marks=LONG) for w in (640, 1024, 1600))])
 @pytest.mark.parametrize("apps", [2, 30])
 def test_nothing_sticks_out_at_any_width(visit: Open, width: int, apps: int) -> None:
     seen = visit(many(apps, 5), viewport={"width": width, "height": 800})
@@ -490,11 +500,13 @@ def test_nothing_sticks_out_at_any_width(visit: Open, width: int, apps: int) -> 
     seen.expect_no_sideways_scroll()
 
 
+@pytest.mark.faults
 def test_the_longest_names_do_not_stick_out(visit: Open) -> None:
     first = status(*(app(name) for name in HOSTILE))
     visit(first, viewport={"width": 320, "height": 800}).expect_no_sideways_scroll()
 
 
+@pytest.mark.faults
 def test_a_hundred_servers_are_all_there(visit: Open) -> None:
     seen = visit(many(3, 100))
     expect(seen.page.locator("#servers li")).to_have_count(300)
@@ -538,6 +550,7 @@ def test_the_keyboard_reaches_every_control_and_table(visit: Open) -> None:
     expect(seen.page.get_by_role("region", name="Table of app1")).to_be_hidden()
 
 
+@pytest.mark.faults
 def test_the_focus_stays_while_the_page_goes_on(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     button = seen.page.get_by_role("button", name="Table of app2")
@@ -546,6 +559,7 @@ def test_the_focus_stays_while_the_page_goes_on(visit: Open) -> None:
     expect(button).to_be_focused()
 
 
+@pytest.mark.faults
 def test_every_graph_has_a_name_and_a_table(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.see(two(10, 60, 40))
@@ -567,7 +581,7 @@ def test_every_graph_has_a_name_and_a_table(visit: Open) -> None:
         assert heads == ["time", "requests/s", "errors", "p50", "p95", "p99"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=LONG)])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_axe_finds_nothing(visit: Open, scheme: Literal["light", "dark"], width: int) -> None:
     seen = visit(
@@ -586,6 +600,7 @@ def test_axe_finds_nothing(visit: Open, scheme: Literal["light", "dark"], width:
     assert seen.violations() == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_where_there_is_nothing(
     visit: Open, scheme: Literal["light", "dark"]
@@ -593,6 +608,7 @@ def test_axe_finds_nothing_where_there_is_nothing(
     assert visit(status(route="", changed=0), color_scheme=scheme).violations() == []
 
 
+@pytest.mark.faults
 def test_light_and_dark_differ(visit: Open) -> None:
     grounds = [
         visit(two(0, 0, 0), color_scheme=scheme).page.evaluate(
@@ -603,6 +619,7 @@ def test_light_and_dark_differ(visit: Open) -> None:
     assert len(set(grounds)) == 2
 
 
+@pytest.mark.faults
 def test_lines_differ_in_more_than_colour(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     dashes = {
@@ -614,12 +631,14 @@ def test_lines_differ_in_more_than_colour(visit: Open) -> None:
     assert len(dashes) == 3
 
 
+@pytest.mark.faults
 def test_nothing_moves_for_whoever_wants_that(visit: Open) -> None:
     duration = "getComputedStyle(document.querySelector('.track .observed')).transitionDuration"
     assert visit(two(0, 0, 0)).page.evaluate(duration) == "0.3s"
     assert visit(two(0, 0, 0), reduced_motion="reduce").page.evaluate(duration) == "0s"
 
 
+@pytest.mark.faults
 def test_bars_are_there_in_forced_colours(visit: Open) -> None:
     seen = visit(two(0, 0, 0), forced_colors="active")
     colours = {

@@ -168,6 +168,7 @@ def commands(text: str, start: str) -> list[list[str]]:
     ]
 
 
+@pytest.mark.faults
 def test_the_stack_that_was_brought_up_is_selected_and_its_checkout_is_named(two: Two) -> None:
     shown = two.a.run("pulumi", "stack", "--show-name", "--non-interactive").stdout.strip()
     assert shown == two.a.stack
@@ -179,6 +180,7 @@ def test_the_stack_that_was_brought_up_is_selected_and_its_checkout_is_named(two
         assert one.labels[names.BACKEND] == ".state"
 
 
+@pytest.mark.faults
 def test_a_checkout_does_nothing_to_the_stack_whose_environment_the_shell_has(two: Two) -> None:
     b = two.b
     b.shell = dict(two.a.shell)

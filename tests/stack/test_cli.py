@@ -19,9 +19,9 @@ from tests.stack.deployment import PROJECT
 LONGEST = 300
 READ_ONLY = (
     ("status",),
-    ("logs",),
-    ("watch", "--count", "1"),
-    ("rollout", "status"),
+    pytest.param(("logs",), marks=pytest.mark.faults),
+    pytest.param(("watch", "--count", "1"), marks=pytest.mark.faults),
+    pytest.param(("rollout", "status"), marks=pytest.mark.faults),
     ("history",),
 )
 """Verbs that only read."""
@@ -135,7 +135,10 @@ def test_a_verb_that_reads_selects_no_stack(checkout: Checkout, verb: tuple[str,
     assert checkout.selections() == before
 
 
-@pytest.mark.parametrize("verb", ["down", "repair", "rollback"])
+@pytest.mark.parametrize(
+    "verb",
+    ["down", *(pytest.param(one, marks=pytest.mark.faults) for one in ("repair", "rollback"))],
+)
 def test_of_the_verbs_that_change_something_only_up_selects(checkout: Checkout, verb: str) -> None:
     checkout.pulumi("stack", "select", "dev")
     before = checkout.selections()

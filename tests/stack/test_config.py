@@ -71,6 +71,7 @@ def test_every_fault_is_shown_and_the_stack_serves_on(stack: Deployment) -> None
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 def test_valid_values_in_every_form(stack: Deployment) -> None:
     with stack.configured():
         stack.run("config", "set", "weights", '{"app1":6,"app2":4}')

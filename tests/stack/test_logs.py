@@ -68,6 +68,7 @@ def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(stack: Deploymen
         assert {one["status"] for one in by.values()} == {"404"}
 
 
+@pytest.mark.faults
 def test_filters(stack: Deployment) -> None:
     ids = {path: [ask(stack, path) for _ in range(10)] for path in ("/", "/nowhere")}
     missing: list[dict[str, str]] = []

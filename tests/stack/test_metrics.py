@@ -15,9 +15,10 @@ from loadbalancer.metrics import window
 from loadbalancer.metrics.reading import Reading
 from loadbalancer.metrics.window import Window
 from loadbalancer.nginx.live_route import LiveRoute
+from loadbalancer.nginx.upstream import reweighted
 from tests.stack.counters import read, settled
 from tests.stack.deployment import Deployment
-from tests.stack.editing import change
+from tests.stack.editing import change as edit
 from tests.stack.failing import wait_until_shared
 from tests.stack.load import counted
 
@@ -50,8 +51,8 @@ time.sleep({start})
 def metered(changing_stack: Deployment) -> Deployment:
     """A stack whose apps fail on demand; app1 is slow to start, so that it is met before it is."""
     stack = changing_stack
-    change(stack, "app1", PAGES.format(app="app1", start=4))
-    change(stack, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
+    edit(stack, "app1", PAGES.format(app="app1", start=4))
+    edit(stack, "app2", PAGES.format(app="app2", start=0).replace("/die", "/live"))
     if stack.applied != stack.source():
         stack.up()
     return stack
@@ -85,18 +86,22 @@ def test_every_request_is_counted_over_four_changes_of_the_route(metered: Deploy
                 answer = session.get(stack.url + paths[number % 4], timeout=60)
                 own[answer.text, answer.status_code] += 1
 
+    route = LiveRoute(stack.nginx())
+    text = route.text()
+
+    def change(**weights: int) -> None:
+        new = reweighted(text, weights)
+        assert new
+        route.apply(new)
+
     with counted(stack.url, paths, requests=2000, threads=4) as load:
-        stack.set_weights(app1=7, app2=1)
-        stack.up()
+        change(app1=7, app2=1)
         changed = read(stack)
         send()
-        route = LiveRoute(stack.nginx())
-        text = route.text()
         for weight in (9, 3):
-            route.apply(text.replace("weight=7", f"weight={weight}"))
+            change(app1=weight, app2=1)
             send()
-        stack.set_weights(app1=6, app2=4)
-        stack.up()
+        route.apply(text)
         send()
     sent = own + load.answers
     assert sent.total() == 10_000

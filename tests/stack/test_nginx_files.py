@@ -82,6 +82,7 @@ def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit:
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     stack: Deployment, edit: Edit
 ) -> None:
@@ -94,7 +95,6 @@ def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
@@ -102,11 +102,12 @@ def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
         ("njs/record.js", b"function", b"fonction", "SyntaxError"),
         ("nginx.conf", b"listen 8080;", b"listen 192.0.2.1:8080;", "bind"),
         # nginx accepts this one, but cannot report which generation it serves by.
-        (
+        pytest.param(
             "nginx.conf",
             b"/generation {",
             b"/other {",
             "new workers to serve; last seen: nginx answ",
+            marks=pytest.mark.faults,
         ),
     ],
 )
@@ -124,6 +125,7 @@ def test_what_fails_leaves_the_old_files_serving(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
 def test_hand_edited_files_are_found_and_restored(stack: Deployment) -> None:
     desired = LiveFiles(stack.nginx()).in_force()
     inside(stack, "sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf", user="0")

@@ -149,6 +149,7 @@ NOTE_ANSWERS = """() => {
 """Notes the shares of each answer, and those that the page shows when it asks for the next."""
 
 
+@pytest.mark.faults
 def test_a_change_of_weights_is_shown_with_the_next_answer(stack: Deployment, seen: Seen) -> None:
     stack.answers(10)
     seen.wait_for_requests({"app1": 6, "app2": 4})
@@ -171,6 +172,7 @@ def test_a_change_of_weights_is_shown_with_the_next_answer(stack: Deployment, se
     seen.wait_for_requests({"app1": 70, "app2": 30})
 
 
+@pytest.mark.faults
 def test_each_server_is_shown_with_its_state(seen: Seen) -> None:
     apps = seen.stack.output("containers")["apps"]
     up = {name: "up" for names in apps.values() for name in names}

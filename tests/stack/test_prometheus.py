@@ -38,6 +38,7 @@ def test_the_metrics_that_the_rules_ask_for_are_there(exposition: str) -> None:
     assert names_in_rules() - recorded - told == set()
 
 
+@pytest.mark.faults
 def test_a_real_prometheus_sees_the_shares_and_raises_no_alert(
     stack: Deployment, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_to_the_target_under_load_without_a_failed_request(stack: Deployment) ->
     assert run(stack, "rollback", "99999")[0] == 2
 
 
+@pytest.mark.faults
 def test_errors_at_a_step_roll_back_at_once(stack: Deployment) -> None:
     options = ("--steps", "50,100", "--step-time", "1h", "--interval", "2s", *ANY_P99)
     words = ("start", *TO, *options)

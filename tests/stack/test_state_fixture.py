@@ -42,6 +42,7 @@ def stack(tmp_path: Path, base_images: dict[str, str]) -> Iterator[Deployment]:
         yield deployment
 
 
+@pytest.mark.faults
 def test_a_stack_of_the_first_layout_is_refreshed_and_destroyed(stack: Deployment) -> None:
     stack.set_all({"port": 0})  # so that it has a Port
     stack.up()

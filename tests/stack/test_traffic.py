@@ -1,5 +1,7 @@
 """Shares as clients see them, and changes of shares under load."""
 
+import pytest
+
 from loadbalancer.nginx.live_route import LiveRoute
 from tests.stack.deployment import Deployment
 from tests.stack.load import wrk
@@ -32,6 +34,7 @@ def test_a_change_of_weights_changes_the_route_alone(stack: Deployment) -> None:
     assert stack.ids() == before
 
 
+@pytest.mark.faults
 def test_an_app_of_weight_0_runs_and_gets_no_request(stack_of_any_weights: Deployment) -> None:
     stack = stack_of_any_weights
     stack.set_weights(app1=6, app2=0)

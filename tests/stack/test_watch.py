@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
 from tests.stack.failing import wait_until_answered, wait_until_shared
@@ -54,6 +56,7 @@ def test_shares_rates_and_errors_as_they_are(stack: Deployment) -> None:
     assert "Traceback" not in watching.printed
 
 
+@pytest.mark.faults
 def test_old_figures_are_marked_until_nginx_is_back(stack: Deployment) -> None:
     nginx = stack.nginx()
     with running(stack, "watch", "--interval", "0.2") as watching:

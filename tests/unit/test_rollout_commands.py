@@ -270,7 +270,8 @@ from loadbalancer.display.rollout import Terminal
 from loadbalancer.rollout.commands import Rollouts
 from loadbalancer.rollout.errors import RolloutError
 from loadbalancer.state.project import Project
-rollouts = Rollouts(Project.find(Path(sys.argv[1])), "dev", Terminal())
+# Nobody replies, and nothing is to be waited for.
+rollouts = Rollouts(Project.find(Path(sys.argv[1])), "dev", Terminal(), patience=0)
 rollouts.status()
 for command in (rollouts.pause, rollouts.promote, rollouts.resume, rollouts.abort):
     command()
