@@ -309,6 +309,10 @@ def logs(
     request: Annotated[
         str | None, typer.Option(metavar="ID", help="Only the request with this ID.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only since then: 10min, 2h or a date."),
+    ] = None,
     tail: Annotated[
         int, typer.Option(min=0, max=_HIGHEST_COUNT, help="Number of newest lines to start with.")
     ] = 200,
@@ -322,7 +326,7 @@ def logs(
     from loadbalancer.logs import stream
     from loadbalancer.logs.filter import Filter
 
-    chosen = Filter.parse(app=app_, status=status_, request=request)
+    chosen = Filter.parse(app=app_, status=status_, request=request, since=since)
     project, name = target(stack)
     show = display.json_printer() if as_json else display.printer(Console(highlight=False))
     with suppress(KeyboardInterrupt):

@@ -253,6 +253,26 @@ def test_an_invalid_request_id(request_: str) -> None:
         Filter.parse(app=None, status=None, request=request_)
 
 
+def test_lines_before_a_time_are_left_out() -> None:
+    line = parse("2026-01-31T12:00:00.123456789Z", APP1, "text", {})
+    for since, matches in (
+        ("2026-01-31T12:00:00Z", True),
+        ("2026-01-31T13:00:00.123456+01:00", True),
+        ("2026-01-31T12:00:01Z", False),
+        ("10min", False),
+        ("99999h", True),
+    ):
+        chosen = Filter.parse(since=since)
+        assert chosen.matches(line) is matches, since
+        assert chosen.takes_all  # so that only as many lines are read as are shown
+
+
+@pytest.mark.parametrize("since", ["", "yesterday", "10 parsecs", "9" * 99])
+def test_an_invalid_time_is_refused(since: str) -> None:
+    with pytest.raises(FilterError, match=r"^--since: .* Examples: 10min, 2h or 2026-01-31T12"):
+        Filter.parse(since=since)
+
+
 def test_an_app_without_a_container() -> None:
     Filter(app="app1").check(["app1"])
     Filter().check([])
