@@ -75,6 +75,18 @@ def text(parse: Callable[[str], object], kind: str) -> Check:
     return Check(read, kind=kind)
 
 
+def one_of(*choices: str) -> Check:
+    """Accept one of some words."""
+    kind = f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+    def check(value: object) -> str:
+        if value not in choices:
+            raise PydanticCustomError("choice", "is not one of {choices}", {"choices": kind})
+        return str(value)
+
+    return Check(check, kind=kind)
+
+
 def read_pairs(value: object) -> object:
     """Read an object from its JSON text or from `name=value,name=value`."""
     if not isinstance(value, str) or value.lstrip().startswith("{"):
