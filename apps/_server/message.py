@@ -17,6 +17,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 
+_LINE_END = b"\r\n"
 _LONGEST_CHUNK_LINE = 4096
 _LONGEST_TRAILERS = 16384
 
@@ -80,11 +81,11 @@ class Chunked:
                     break
                 self._state = "end"
             elif self._state == "end":
-                if buffer in (b"", b"\r"):
-                    break
-                if not buffer.startswith(b"\r\n"):
+                if not buffer.startswith(_LINE_END[: len(buffer)]):
                     raise BadRequest
-                del buffer[:2]
+                if len(buffer) < len(_LINE_END):
+                    break
+                del buffer[: len(_LINE_END)]
                 self._state = "size"
             elif not self._line(buffer):
                 break

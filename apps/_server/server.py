@@ -46,6 +46,8 @@ SWEEP_SECONDS = 1.0
 """Time between two checks of all deadlines."""
 
 _EDGE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_ACCEPTS = 64
+"""Connections that are accepted before those that are open have their turn."""
 _READS = 16
 """Blocks that are read from one connection before the others have their turn."""
 
@@ -76,6 +78,8 @@ class Server:
     ) -> None:
         self._app = app
         self._listener = listener
+        # One at a time where others wait for connections too: the least busy process is the first.
+        self._accepts = 1 if multiprocess else _ACCEPTS
         self._head_bytes = head_bytes
         self._grace_seconds = grace_seconds
         self._tick = tick
@@ -113,7 +117,7 @@ class Server:
         """Serve until stopped; return whether every request in flight was finished."""
         self._listener.setblocking(False)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._wakeup, select.EPOLLIN)
         while self._stop_at is None or time.monotonic() < self._stop_at:
             self._turn()
@@ -176,7 +180,7 @@ class Server:
 
     def _accept(self) -> bool:
         """Accept new connections, some at a time; return whether there may be more."""
-        for _ in range(64):
+        for _ in range(self._accepts):
             try:
                 sock, address = self._listener.accept()
             except BlockingIOError:

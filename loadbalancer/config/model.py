@@ -27,7 +27,7 @@ from loadbalancer.config.values import (
     Port,
     Processors,
     Weights,
-    one_of,
+    choice,
     text,
     whole_number,
 )
@@ -106,7 +106,7 @@ Workers = Annotated[
 ]
 RequestLog = Annotated[
     str,
-    one_of("all", "errors", "none"),
+    choice("all", "errors", "none"),
     Field(
         description="Requests that an app logs beside nginx: all, those with a status of 500 or "
         "more, or none.",

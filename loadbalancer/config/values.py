@@ -75,18 +75,6 @@ def text(parse: Callable[[str], object], kind: str) -> Check:
     return Check(read, kind=kind)
 
 
-def one_of(*choices: str) -> Check:
-    """Accept one of some words."""
-    kind = f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-    def check(value: object) -> str:
-        if value not in choices:
-            raise PydanticCustomError("choice", "is not one of {choices}", {"choices": kind})
-        return str(value)
-
-    return Check(check, kind=kind)
-
-
 def read_pairs(value: object) -> object:
     """Read an object from its JSON text or from `name=value,name=value`."""
     if not isinstance(value, str) or value.lstrip().startswith("{"):
@@ -141,6 +129,17 @@ def _address(value: object) -> IPv4Address | IPv6Address:
         return ip_address(str(value))
     except ValueError:
         raise PydanticCustomError("address", "is not an IP address of the host") from None
+
+
+def choice(*choices: str) -> Check:
+    """Accept one of some words."""
+
+    def check(value: object) -> object:
+        if value not in choices:
+            raise PydanticCustomError("choice", f"is none of {', '.join(choices)}")
+        return value
+
+    return Check(check, kind=f"{', '.join(choices[:-1])} or {choices[-1]}")
 
 
 def _image_reference(value: object) -> str:

@@ -203,7 +203,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         ),
         (
             {"requestLog": "some"},
-            "requestLog: some is not one of all, errors or none. "
+            "requestLog: some is none of all, errors, none. "
             "Set it: pulumi config set requestLog all",
         ),
         (
