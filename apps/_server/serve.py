@@ -57,6 +57,7 @@ def serve(
     )
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
     signal.signal(signal.SIGINT, lambda *_: server.stop())
+    print(f"Serving {settings.app} on port {settings.port}.", file=sys.stderr)
     finished = server.serve()
     if not finished:
         print("The grace period is over; requests in flight were cut off.", file=sys.stderr)

@@ -50,6 +50,8 @@ def proxied(
             environment={"NOTES": "/notes"},
             volumes={str(notes.folder): {"bind": "/notes", "mode": "rw"}},
             network=network,
+            # The name server does not know names that Docker makes up.
+            name=f"{network}-app1",
         ) as app,
     ):
         app.wait_until_healthy()
