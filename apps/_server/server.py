@@ -42,6 +42,9 @@ notice may lose a request that is on its way."""
 SMALL_BODY = 65536
 """Bytes of a request body that are read before the app is called."""
 
+MOST_PROBES = 16
+"""Health probes that wait for the one before; further ones are refused: the app hangs."""
+
 SWEEP_SECONDS = 1.0
 """Time between two checks of all deadlines."""
 
@@ -89,6 +92,7 @@ class Server:
         self._connections: dict[int, Connection] = {}
         self._again: deque[Connection] = deque()
         self._stop_at: float | None = None
+        self._draining = False
         self._sweep_at = 0.0
         self._complained_at = 0.0
         self.closing = False
@@ -109,6 +113,8 @@ class Server:
 
     def stop(self) -> None:
         """Give notice and stop; stop without notice if called again. For a signal handler."""
+        if self._draining:
+            return
         self._stop_at = time.monotonic() + (0 if self.closing else NOTICE_SECONDS)
         self.closing = True
         self._wake()
@@ -126,7 +132,7 @@ class Server:
     def _drain(self) -> bool:
         """Stop listening, close idle connections and finish what is in flight."""
         deadline = time.monotonic() + self._grace_seconds
-        self._stop_at = None
+        self._draining, self._stop_at = True, None
         self._epoll.unregister(self._listener)
         # Connections that the kernel has accepted already are served.
         while self._accept():
@@ -296,8 +302,11 @@ class Server:
             if connection.eof:
                 self._close(connection)
             return
-        connection.busy = True
         probe = head.environ["PATH_INFO"] == PROBE_PATH and body.done
+        if probe and self._probes.waiting >= MOST_PROBES:
+            self._refuse(connection, "503 Service Unavailable")
+            return
+        connection.busy = True
         (self._probes if probe else self._pool).submit(connection)
 
     def _await_head(self, connection: Connection) -> None:

@@ -33,6 +33,11 @@ class Pool:
         self._started = 0
 
     @property
+    def waiting(self) -> int:
+        """The number of jobs that have no thread yet."""
+        return len(self._waiting)
+
+    @property
     def hopeful(self) -> bool:
         """Whether a job waits that can get a thread before another job ends."""
         return bool(self._waiting) and (bool(self._idle) or self._started < self._most)

@@ -91,8 +91,8 @@ Threads = Annotated[
     int,
     whole_number(1, 1024),
     Field(
-        description="Requests that one process of an app answers at once; further ones wait. Health "
-        "probes do not count.",
+        description="Requests that one process of an app answers at once; further ones wait. "
+        "Health probes do not count.",
         examples=["32"],
     ),
 ]

@@ -30,8 +30,8 @@ def test_slow_requests_leave_containers_healthy(changing_stack: Deployment, thre
     """Case A1: 16 slow requests take some threads of both apps, or all of them."""
     stack = changing_stack
     stack.set("threads", threads)
-    for app in ("app1", "app2"):
-        change(stack, app, WAITS)
+    for name in ("app1", "app2"):
+        change(stack, name, WAITS)
     stack.up()
     names = [name for names in stack.output("containers")["apps"].values() for name in names]
     apps = [stack.containers()[name] for name in names]

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from apps._server.server import MOST_PROBES
 from tests.apps.conformance.conftest import Start
 from tests.apps.conformance.servers import PATIENCE, Process, wait_for
 from tests.apps.conformance.wire import Wire, request
@@ -101,6 +102,23 @@ def test_a_slow_body_of_a_probe_holds_up_no_probe(start: Start) -> None:
         server.notes.wait_for("probed")
         assert ask(server, "/healthz") == b"ok"
         assert wire.is_silent()
+
+
+def test_probes_of_an_app_that_hangs_do_not_pile_up(start: Start) -> None:
+    server = start()
+    server.notes.open("hang")
+    with ExitStack() as cleanup:
+        first, *others = opened(cleanup, server, 1 + MOST_PROBES)
+        first.send(request("/healthz"))
+        server.notes.wait_for("probed")
+        for wire in others:
+            wire.send(request("/healthz"))
+        server.wait_until_read(1 + MOST_PROBES)
+        with Wire(server.address) as wire:
+            assert wire.get("/healthz").status == 503
+        assert ask(server) == b"hello"
+        server.notes.open("gate")
+        assert [wire.response().status for wire in (first, *others)] == [200] * (1 + MOST_PROBES)
 
 
 def test_requests_are_answered_while_nobody_reads_the_output(start: Start) -> None:
