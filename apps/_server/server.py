@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .connection import BLOCK, ClientGone, Connection
+from .connection import SMALL_BODY, ClientGone, Connection
 from .exchange import Exchange, FileWrapper
-from .message import BadRequest, Head, Sized
+from .message import BadRequest, Head
 from .middleware import PROBE_PATH
 from .threads import Pool
 
@@ -27,9 +27,6 @@ KEEP_ALIVE_SECONDS = 120
 """Longer than the proxy keeps an idle connection (nginx: 60 s). The side that sends requests must
 be the one that closes it; otherwise a request may arrive at a connection that is being closed."""
 
-HEAD_SECONDS = 30
-"""Time for a whole head from its first byte, and then for a whole small body."""
-
 LINGER_SECONDS = 5
 """Time for a client to read the last response and close its side. What it sends meanwhile is read
 and dropped: a socket closed with unread data resets the connection, which may lose the response."""
@@ -38,9 +35,6 @@ NOTICE_SECONDS = 0.5
 """Time with "Connection: close" in every response before the server stops listening. Clients that
 send one request after another close their connections in this time; closing a connection without
 notice may lose a request that is on its way."""
-
-SMALL_BODY = 65536
-"""Bytes of a request body that are read before the app is called."""
 
 MOST_PROBES = 16
 """Health probes that wait for the one before; further ones are refused: the app hangs."""
@@ -51,8 +45,6 @@ SWEEP_SECONDS = 1.0
 _EDGE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _ACCEPTS = 64
 """Connections that are accepted before those that are open have their turn."""
-_READS = 16
-"""Blocks that are read from one connection before the others have their turn."""
 
 
 class Server:
@@ -245,7 +237,8 @@ class Server:
             self._linger(connection)
             return
         try:
-            connection.pending = self._receive(connection)
+            # The next request needs no more than this; the rest is read after it.
+            connection.pending = connection.read(self._head_bytes + SMALL_BODY)
         except OSError:
             self._close(connection)
             return
@@ -261,71 +254,19 @@ class Server:
         if connection.pending and not connection.busy:
             self._again.append(connection)
 
-    def _receive(self, connection: Connection) -> bool:
-        """Receive without waiting; return whether there may be more."""
-        for _ in range(_READS):
-            try:
-                data = connection.sock.recv(BLOCK)
-            except BlockingIOError:
-                return False
-            if not data:
-                connection.eof = True
-                return False
-            if not connection.lingering:
-                connection.buffer += data
-                if len(connection.buffer) > self._head_bytes + SMALL_BODY:
-                    # Enough for the next request; the rest is read after it.
-                    return True
-            if len(data) < BLOCK and not connection.eof:
-                return False
-        return True
-
     def _advance(self, connection: Connection) -> None:
-        """Parse what was received, and hand a complete request to a thread; raise BadRequest."""
-        buffer = connection.buffer
-        if connection.head is None:
-            while buffer[:2] == b"\r\n":
-                del buffer[:2]
-            end = buffer.find(b"\r\n\r\n", connection.scanned)
-            if end < 0:
-                self._await_head(connection)
-                return
-            if end + 4 > self._head_bytes:
-                raise BadRequest("431 Request Header Fields Too Large")
-            connection.head = Head(bytes(buffer[: end + 4]))
-            del buffer[: end + 4]
-            connection.scanned = 0
-            connection.deadline = time.monotonic() + HEAD_SECONDS
-        head = connection.head
-        body = head.body
-        if isinstance(body, Sized) and len(buffer) < body.left <= SMALL_BODY and not head.expects:
+        """Hand a complete request to a thread; raise BadRequest."""
+        if not connection.parse(self._head_bytes):
             if connection.eof:
-                self._close(connection)
+                self._linger(connection)
             return
-        probe = head.environ["PATH_INFO"] == PROBE_PATH and body.done
+        head = connection.head
+        probe = head is not None and head.environ["PATH_INFO"] == PROBE_PATH and head.body.done
         if probe and self._probes.waiting >= MOST_PROBES:
             self._refuse(connection, "503 Service Unavailable")
             return
         connection.busy = True
         (self._probes if probe else self._pool).submit(connection)
-
-    def _await_head(self, connection: Connection) -> None:
-        buffer = connection.buffer
-        if connection.eof:
-            self._linger(connection)
-            return
-        if not buffer:
-            return
-        if not connection.scanned:
-            connection.deadline = time.monotonic() + HEAD_SECONDS
-            if not buffer[:1].isalpha() and buffer != b"\r":
-                raise BadRequest
-        if len(buffer) > self._head_bytes:
-            in_line = b"\r\n" not in buffer
-            raise BadRequest(
-                "414 URI Too Long" if in_line else "431 Request Header Fields Too Large"
-            )
-        connection.scanned = max(0, len(buffer) - 3)
 
     def _refuse(self, connection: Connection, status: str) -> None:
         """Respond to what is no valid request, and close the connection."""
