@@ -55,10 +55,14 @@ def test_slow_requests_leave_containers_healthy(changing_stack: Deployment, thre
                 lambda: None if not set(before) & set(checked()) else "none",
             )
             assert [app.attrs["State"]["Health"]["Status"] for app in apps] == ["healthy"] * 2
-            code, out, err = run(stack, "status")
-            assert (code, err) == (0, ""), out
+            code, out, _ = run(stack, "status")
             if threads > len(slow):
+                assert code == 0, out
                 assert len(stack.answers(10)) == 10
+            else:
+                # The address is busy, and the containers are as declared.
+                assert "no answer within" in out
+                assert "drift in 1 of" in out
             assert not any(one.done() for one in slow)
         finally:
             for app in apps:
