@@ -1,13 +1,11 @@
 """WSGI middleware of every app: request IDs, one log line per request, answers to health probes."""
 
 import json
-import os
 import re
+import secrets
 import sys
-import threading
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -25,26 +23,15 @@ _ACCEPTED_ID = re.compile(r"[!-~]{1,128}")
 _LONGEST_PATH = 1024
 _LONGEST_METHOD = 32
 
-_stdout_lock = threading.Lock()
-
-
-def write_to_stdout(line: bytes) -> None:
-    """Write one line to standard output. A closed output does not fail the request."""
-    # Not through the buffer of sys.stdout: the line is written before the response is complete. The
-    # lock keeps lines whole that are longer than the atomic size of a pipe.
-    try:
-        with _stdout_lock:
-            while line:
-                line = line[os.write(1, line) :]
-    except OSError:
-        return
+LOWEST_STATUS = {"all": 0, "errors": 500, "none": 1000}
+"""The lowest status that is logged, by the value of REQUEST_LOG."""
 
 
 def request_id(given: str | None) -> str:
     """Return the ID that the proxy sent, or a new one if that is missing or not safe to log."""
     if given is not None and _ACCEPTED_ID.fullmatch(given):
         return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 def log_line(
@@ -68,40 +55,50 @@ def log_line(
 
 
 class _Stream:
-    """The body of a response in several chunks; calls ``done`` once, however the response ends."""
+    """The body of a response in several chunks; calls ``done`` once, however the response ends.
+
+    The argument of ``done`` tells whether the app failed before its first chunk.
+    """
 
     def __init__(
         self,
         body: Iterable[bytes],
         chunks: Iterator[bytes],
-        done: Callable[[], None],
+        done: Callable[[bool], None],
     ) -> None:
         self._body = body
         self._chunks = chunks
-        self._done: Callable[[], None] | None = done
+        self._begun = False
+        self._done: Callable[[bool], None] | None = done
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         try:
-            return next(self._chunks)
-        except BaseException:
-            # Also at the regular end: the server may exit before it calls close().
-            self._report()
+            chunk = next(self._chunks)
+        except StopIteration:
+            # Not only in close(): the client may have the whole response before that is called.
+            self._report(failed=False)
             raise
+        except BaseException:
+            # The server answers 500 if nothing was sent.
+            self._report(failed=not self._begun)
+            raise
+        self._begun |= chunk != b""
+        return chunk
 
     def close(self) -> None:
         """Close the app's body."""
         try:
             _close(self._body)
         finally:
-            self._report()
+            self._report(failed=False)
 
-    def _report(self) -> None:
+    def _report(self, *, failed: bool) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done()
+            done(failed)
 
 
 def _close(body: Iterable[bytes]) -> None:
@@ -114,21 +111,21 @@ class Middleware:
     """Wrap a WSGI app.
 
     Every request and its response have an ``X-Request-ID``. A request is logged as one JSON line
-    when its response is complete. A probe (``/healthz``) is not logged, and is answered with 200 if
-    the app has no such route. While ``closing`` returns True, every response closes its connection.
+    when its response is complete: each request, or those with a status of 500 or more, or none. A
+    probe (``/healthz``) is not logged, and is answered with 200 if the app has no such route.
     """
 
     def __init__(
         self,
         app: "WSGIApplication",
         name: str,
-        write: Callable[[bytes], None] = write_to_stdout,
-        closing: Callable[[], bool] = lambda: False,
+        write: Callable[[bytes], None],
+        log: str = "all",
     ) -> None:
         self._app = app
         self._name = name
         self._write = write
-        self._closing = closing
+        self._lowest_status = LOWEST_STATUS[log]
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -159,7 +156,7 @@ class Middleware:
         if status.startswith("404"):
             status, content = "200 OK", b"ok"
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(content)))]
-        start_response(status, self._headers(headers, id_))
+        start_response(status, _with_id(headers, id_))
         return [content]
 
     def _request(
@@ -177,10 +174,13 @@ class Middleware:
             code = int(status[:3])
             length = next((int(v) for k, v in headers if k.lower() == "content-length"), None)
             if exc_info is None:
-                return start_response(status, self._headers(headers, id_))
-            return start_response(status, self._headers(headers, id_), exc_info)
+                return start_response(status, _with_id(headers, id_))
+            return start_response(status, _with_id(headers, id_), exc_info)
 
-        def done() -> None:
+        def done(failed: bool = False) -> None:
+            status = 500 if failed else code
+            if status < self._lowest_status:
+                return
             self._write(
                 log_line(
                     app=self._name,
@@ -188,13 +188,16 @@ class Middleware:
                     id_=id_,
                     method=method,
                     path=path,
-                    status=code,
+                    status=status,
                     duration_ms=(time.perf_counter() - started) * 1000,
                 )
             )
 
         try:
             body = self._app(environ, start)
+            if isinstance(body, list):
+                done()
+                return body
             chunks = iter(body)
             # Nearly every response is one chunk. It is logged before it is returned, so that no
             # line is lost at the exit, and the server sends the response with one write.
@@ -210,9 +213,8 @@ class Middleware:
         done()
         return first
 
-    def _headers(self, headers: list[tuple[str, str]], id_: str) -> list[tuple[str, str]]:
-        kept = [header for header in headers if header[0].lower() != "x-request-id"]
-        kept.append(("X-Request-ID", id_))
-        if self._closing():
-            kept.append(("Connection", "close"))
-        return kept
+
+def _with_id(headers: list[tuple[str, str]], id_: str) -> list[tuple[str, str]]:
+    kept = [header for header in headers if header[0].lower() != "x-request-id"]
+    kept.append(("X-Request-ID", id_))
+    return kept

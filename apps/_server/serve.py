@@ -1,124 +1,89 @@
-"""Configuration and start of the server."""
+"""The set-up of the server: settings, listening socket, app, signals."""
 
-import logging
-import mmap
-import multiprocessing
+import atexit
 import os
+import resource
 import signal
+import socket
+import sys
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server import MPServer
+from typing import TYPE_CHECKING, NoReturn
 
 from .middleware import Middleware
+from .output import Streams
+from .server import Server
 from .settings import Settings
+from .workers import Workers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Longer than the proxy keeps an idle connection (nginx: 60 s). The client must be the side that
-# closes it; otherwise a request may arrive at a connection that is being closed.
-KEEP_ALIVE_SECONDS = 120
+BACKLOG = 1024
+"""Connections that the kernel accepts ahead of the server."""
 
-# Time with "Connection: close" in every response before the server stops listening. Clients that
-# send one request after another close their connections in this time; closing a connection without
-# notice may lose a request that is on its way.
-NOTICE_SECONDS = 0.5
+EXIT_SECONDS = 3.0
+"""Time for the app's own exit handlers and threads at the end."""
 
 
-class _Server(MPServer):
-    """A server that gives notice before it shuts down."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # One byte of memory shared with the worker, which is forked later.
-        self.notice = mmap.mmap(-1, 1)
-
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        """Give notice, then shut down; at a second signal shut down at once."""
-        if self.notice[0] or not self.wrks:
-            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
-            return
-        self.notice[0] = 1
-        timer = threading.Timer(NOTICE_SECONDS, super().signal_handler_interrupt)
-        timer.daemon = True
-        timer.start()
-
-
-class _Expected(logging.Filter):
-    """Drops the server's warning about more threads than cores: most threads wait."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Configuration allows spawning")
-
-
-# Standard output is only for the request log.
-LOGGING: dict[str, Any] = {
-    "filters": {"expected": {"()": _Expected}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stderr",
-            "formatter": "generic",
-            "filters": ["expected"],
-        },
-        "access": {"class": "logging.NullHandler"},
-    },
-}
-
-
-def load(name: str, notice: mmap.mmap) -> Middleware:
-    """Import app.py and wrap its ``app``. Runs in the worker, where the app may start threads."""
+def load() -> "WSGIApplication":
+    """Import app.py and return its ``app``."""
     app: WSGIApplication | None = getattr(import_module("app"), "app", None)
     if not callable(app):
         raise SystemExit("app.py has no `app`. Name the Flask object `app`: app = Flask(__name__)")
-    return Middleware(app, name, closing=lambda: notice[0] != 0)
+    return app
 
 
-def _end_workers_at_early_sigterm() -> None:
-    """Make a worker end at a SIGTERM that comes before the server has installed its handler.
+def listen(port: int) -> socket.socket:
+    """Return a listening socket; access is limited by the container's network."""
+    return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104
 
-    A forked worker inherits its parent's handler, which has no effect there: the signal would be
-    lost, and the parent would wait for the worker until the grace period ends.
+
+def serve(
+    app: "WSGIApplication", settings: Settings, streams: Streams, listener: socket.socket
+) -> NoReturn:
+    """Serve until SIGTERM, then finish the requests in flight within the grace period, and exit.
+
+    The exit code is 1 if the grace period ended before the last request.
     """
-    blocked = {signal.SIGTERM}
-
-    def in_child() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
-
-    os.register_at_fork(
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, blocked),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked),
-        after_in_child=in_child,
+    server = Server(
+        Middleware(app, settings.app, streams.out.write, log=settings.request_log),
+        listener,
+        threads=settings.threads,
+        head_bytes=settings.head_bytes,
+        grace_seconds=settings.grace_seconds,
+        multiprocess=settings.workers > 1,
+        tick=streams.flush,
     )
+    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    signal.signal(signal.SIGINT, lambda *_: server.stop())
+    print(f"Serving {settings.app} on port {settings.port}.", file=sys.stderr)
+    finished = server.serve()
+    if not finished:
+        print("The grace period is over; requests in flight were cut off.", file=sys.stderr)
+        streams.close()
+        os._exit(1)
+    streams.flush()
+    # The app's exit handlers run now; threads of its own that do not end are not waited for.
+    last = threading.Timer(EXIT_SECONDS, os._exit, (0,))
+    last.daemon = True
+    last.start()
+    raise SystemExit(0)
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish the requests in flight within the grace period."""
+    """Serve with one process, or with several that share the port."""
+    streams = Streams()
+    atexit.register(streams.close)
     try:
         settings = Settings.from_environment(os.environ)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    # The server's parent process has one thread here, so a fork is safe. It takes two thirds of the
-    # memory and half the start time of a second interpreter.
-    multiprocessing.set_start_method("fork")
-    _end_workers_at_early_sigterm()
-    server = _Server(
-        "app:app",
-        address="0.0.0.0",  # noqa: S104  access is limited by the container's network
-        port=settings.port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE_SECONDS * 1000),
-        websockets=False,
-        blocking_threads=settings.threads,
-        workers_kill_timeout=settings.grace_seconds,
-        log_level=LogLevels.info,
-        log_dictconfig=LOGGING,
-    )
-    server.serve(target_loader=lambda: load(settings.app, server.notice), wrap_loader=False)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if settings.workers == 1:
+        app = load()
+        # The server does not listen before the app can answer.
+        serve(app, settings, streams, listen(settings.port))
+    workers = Workers(settings.workers, listen(settings.port))
+    workers.run(load, lambda app: serve(app, settings, streams, workers.listener))

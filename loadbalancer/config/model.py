@@ -27,6 +27,7 @@ from loadbalancer.config.values import (
     Port,
     Processors,
     Weights,
+    choice,
     text,
     whole_number,
 )
@@ -84,6 +85,32 @@ AppLimits = Annotated[
         examples=["memory=256,cpus=1"],
     ),
 ]
+Threads = Annotated[
+    int,
+    whole_number(1, 1024),
+    Field(
+        description="Requests that one process of an app answers at once; further ones wait. "
+        "Health probes do not count.",
+        examples=["32"],
+    ),
+]
+Workers = Annotated[
+    int,
+    whole_number(1, 64),
+    Field(
+        description="Processes in each container of an app. Python uses one processor in each.",
+        examples=["2"],
+    ),
+]
+RequestLog = Annotated[
+    str,
+    choice("all", "errors", "none"),
+    Field(
+        description="Requests that an app logs beside nginx: all, those with a status of 500 or "
+        "more, or none.",
+        examples=["all"],
+    ),
+]
 
 
 class AppSettings(Model):
@@ -91,6 +118,9 @@ class AppSettings(Model):
 
     replicas: Replicas = 1
     limits: AppLimits = Limits()
+    threads: Threads = 32
+    workers: Workers = 1
+    request_log: RequestLog = "errors"
     direct_port: Port | None = Field(
         default=None,
         description="Port of the host that leads to the app's one container, past nginx; 0 takes "
@@ -190,6 +220,9 @@ class Settings(Model):
     )
     replicas: Replicas = 1
     limits: AppLimits = Limits()
+    threads: Threads = 32
+    workers: Workers = 1
+    request_log: RequestLog = "errors"
     apps: Annotated[dict[str, Annotated[AppSettings, Json]], Json] = Field(
         default_factory=dict,
         description="Settings of single apps, by name; they override those for all apps.",

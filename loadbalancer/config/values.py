@@ -131,6 +131,17 @@ def _address(value: object) -> IPv4Address | IPv6Address:
         raise PydanticCustomError("address", "is not an IP address of the host") from None
 
 
+def choice(*choices: str) -> Check:
+    """Accept one of some words."""
+
+    def check(value: object) -> object:
+        if value not in choices:
+            raise PydanticCustomError("choice", f"is none of {', '.join(choices)}")
+        return value
+
+    return Check(check, kind=f"{', '.join(choices[:-1])} or {choices[-1]}")
+
+
 def _image_reference(value: object) -> str:
     if not isinstance(value, str) or not _IMAGE.fullmatch(value):
         raise PydanticCustomError("image", "is not the name of an image, such as nginx:1.30")

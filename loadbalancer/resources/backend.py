@@ -82,6 +82,9 @@ class Backend(pulumi.ComponentResource):
                     f"APP={args.app.name}",
                     f"GRACE_SECONDS={settings.drain}",
                     f"PORT={args.port}",
+                    f"REQUEST_LOG={app.request_log}",
+                    f"THREADS={app.threads}",
+                    f"WORKERS={app.workers}",
                 ],
                 memory=app.limits.memory,
                 # Without an equal limit of memory and swap every preview shows a change.

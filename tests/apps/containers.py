@@ -42,14 +42,19 @@ GRACE = 3600
 
 
 def python_image(client: docker.DockerClient) -> str:
-    """Return the base image: the one that is named, a local equivalent, or the official one."""
-    named = os.environ.get("PYTHON_IMAGE")
+    """Return the base image of the apps."""
+    return base_image(client, "python", "python:3.14-slim")
+
+
+def base_image(client: docker.DockerClient, kind: str, official: str) -> str:
+    """Return a base image: the one that is named, a local equivalent, or the official one."""
+    named = os.environ.get(f"{kind.upper()}_IMAGE")
     if named:
         return named
-    for image in client.images.list(name="loadbalancer-base/python"):
+    for image in client.images.list(name=f"loadbalancer-base/{kind}"):
         if image.tags:
             return str(image.tags[0])
-    return "python:3.14-slim"
+    return official
 
 
 def build(
@@ -218,6 +223,16 @@ def created(client: docker.DockerClient, image: str, **arguments: Any) -> Iterat
         yield App(container, int(environment["PORT"]) if environment["PORT"].isdigit() else PORT)
     finally:
         container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def network(client: docker.DockerClient) -> Iterator[str]:
+    """Make a network with a name server, unlike Docker's bridge; it is removed at the end."""
+    made = client.networks.create(f"test-apps-{secrets.token_hex(6)}", labels={"test": "apps"})
+    try:
+        yield str(made.name)
+    finally:
+        made.remove()
 
 
 def read_from(container: Container, path: str) -> dict[str, tarfile.TarInfo]:

@@ -87,23 +87,45 @@ def test_an_error_in_the_app_is_a_500_in_the_log_and_a_traceback_beside_it(slow:
     wait_for(lambda: "RuntimeError: on purpose" in slow.text_log(), "traceback", slow.text_log)
 
 
-def test_a_request_that_waits_does_not_delay_others(slow: App) -> None:
-    with ThreadPoolExecutor(5) as pool:
-        waiting = [pool.submit(slow.get, "/wait/0.0") for _ in range(4)]
-        slow.wait_until_asked(4)
+def test_slow_requests_and_streams_do_not_delay_others(slow: App) -> None:
+    # Case A1, with the default number of threads.
+    with ThreadPoolExecutor(16) as pool:
+        waiting = [pool.submit(slow.get, "/wait/0.0") for _ in range(12)]
+        streams = [pool.submit(slow.get, "/stream/3") for _ in range(4)]
+        slow.wait_until_asked(16)
         assert slow.get("/").text == "third"
-        assert not any(future.done() for future in waiting)
+        assert slow.probe() == 0
+        assert not any(future.done() for future in [*waiting, *streams])
         slow.let_go()
-        assert [future.result().text for future in waiting] == ["waited"] * 4
+        assert [future.result().text for future in waiting] == ["waited"] * 12
+        assert [future.result().text for future in streams] == ["0\n1\n2\n"] * 4
+
+
+def test_the_probe_succeeds_while_every_thread_is_taken(start: Run, slow_image: str) -> None:
+    app = start(slow_image, environment={"THREADS": "2"})
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(app.get, "/wait/0.0") for _ in range(6)]
+        app.wait_until_asked(2)
+        assert app.probe() == 0
+        assert not any(future.done() for future in waiting)
+        app.let_go()
+        assert [future.result().text for future in waiting] == ["waited"] * 6
+
+
+def test_two_workers_answer_in_one_container(start: Run, slow_image: str) -> None:
+    app = start(slow_image, environment={"THREADS": "1", "WORKERS": "2"})
+    assert app.get("/").text == "third"
+    assert len(app.run("cat", "/proc/1/task/1/children")[1].split()) == 2
+    assert app.stop() == 0
 
 
 @pytest.mark.faults
-def test_an_idle_connection_outlives_the_servers_default(app: App) -> None:
-    # That is 30 s; nginx closes an idle connection after 60, and has to be the one to close.
+def test_an_idle_connection_is_kept_for_longer_than_nginx_keeps_it(app: App) -> None:
+    # nginx closes an idle connection after 60 s, and has to be the one that closes it.
     with socket.create_connection((app.address, app.port), timeout=PATIENCE) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer_on(connection) == (200, GREETINGS["app1"])
-        connection.settimeout(33)
+        connection.settimeout(63)
         with pytest.raises(TimeoutError):
             connection.recv(1)
         connection.settimeout(PATIENCE)

@@ -24,7 +24,7 @@ STATES = ESTABLISHED, LISTENING = "01", "0A"
 
 # The server gives notice for half a second, in which a client of a machine that stalls may not get
 # to send its next request; it has more time here.
-WITH_LONG_NOTICE = "from _server import serve; serve.NOTICE_SECONDS = 15.0; serve.main()"
+WITH_LONG_NOTICE = "from _server import serve, server; server.NOTICE_SECONDS = 15.0; serve.main()"
 
 
 def test_an_idle_app_exits_at_once(app: App) -> None:

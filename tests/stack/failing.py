@@ -8,8 +8,17 @@ from tests.stack.deployment import Deployment
 
 
 def kill_inside(container: Container) -> None:
-    """End every process in a container at once, as the kernel would."""
-    container.exec_run(["bash", "-c", "kill -9 -1"])
+    """End every process in a container at once, as the kernel would.
+
+    Nothing inside a container can kill its first process, and one that Docker is asked to kill is
+    not restarted. So another container does it, which sees the processes of the host.
+    """
+    container.reload()
+    client, image = container.client, container.image
+    assert client is not None
+    assert image is not None
+    command = ["bash", "-c", f"kill -9 {container.attrs['State']['Pid']}"]
+    client.containers.run(image, command, pid_mode="host", user="0:0", remove=True)
 
 
 def wait_until_back(container: Container, started: str) -> None:

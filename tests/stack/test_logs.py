@@ -19,6 +19,15 @@ REQUEST = re.compile(
 )
 
 
+@pytest.fixture
+def logging_stack(changing_stack: Deployment) -> Deployment:
+    """A stack whose apps log every request, as nginx does."""
+    changing_stack.set("requestLog", "all")
+    if changing_stack.applied != changing_stack.source():
+        changing_stack.up()
+    return changing_stack
+
+
 def logs(stack: Deployment, *arguments: str) -> list[str]:
     """Run `logs`, which must succeed; returns its lines."""
     code, out, err = run(stack, "logs", *arguments)
@@ -51,7 +60,10 @@ def of_request(stack: Deployment, id_: str) -> list[dict[str, str]]:
     return [parts(line) for line in found]
 
 
-def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(stack: Deployment) -> None:
+def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(
+    logging_stack: Deployment,
+) -> None:
+    stack = logging_stack
     given = f"given-by/the.client={uuid.uuid4().hex}"
     made = ask(stack, "/nowhere?a=b")
     assert ask(stack, "/nowhere?a=b", given) == given
@@ -69,7 +81,8 @@ def test_a_request_is_found_in_the_logs_of_nginx_and_of_the_app(stack: Deploymen
 
 
 @pytest.mark.faults
-def test_filters(stack: Deployment) -> None:
+def test_filters(logging_stack: Deployment) -> None:
+    stack = logging_stack
     ids = {path: [ask(stack, path) for _ in range(10)] for path in ("/", "/nowhere")}
     missing: list[dict[str, str]] = []
 
@@ -108,6 +121,15 @@ def test_filters(stack: Deployment) -> None:
         assert said in err
 
 
+def test_an_app_logs_no_request_that_succeeds(stack: Deployment) -> None:
+    """By default: nginx's line says it already."""
+    # An app writes its lines in batches of 4 KiB; these would fill several.
+    ids = [ask(stack) for _ in range(100)]
+    names = [name for names in stack.output("containers")["apps"].values() for name in names]
+    written = b"".join(stack.containers()[name].logs(stderr=False) for name in names)
+    assert [id_ for id_ in ids if id_.encode() in written] == []
+
+
 def test_failed_attempts_are_in_the_line_of_nginx(stack: Deployment) -> None:
     name = stack.output("containers")["apps"]["app1"][0]
     app1 = stack.containers()[name]
@@ -131,7 +153,7 @@ def test_failed_attempts_are_in_the_line_of_nginx(stack: Deployment) -> None:
 
         PATIENCE.until("a request that app1 did not answer", look)
         # What it writes after its restart is there too.
-        log.wait_for("Started worker")
+        log.wait_for("Serving app1 on port")
         wait_until_back(app1, started)
         wait_until_shared(stack)
     assert log.code == 0
@@ -156,10 +178,9 @@ def wait_for_both_lines(log: Running, wanted: Collection[str]) -> None:
 
 @pytest.mark.faults
 def test_following_is_in_order_and_goes_with_containers_that_come_and_go(
-    changing_stack: Deployment,
+    logging_stack: Deployment,
 ) -> None:
-    stack = changing_stack
-    stack.up()
+    stack = logging_stack
     ask(stack, id_="before")
     of_request(stack, "before")
     during = [f"during-{number}" for number in range(20)]

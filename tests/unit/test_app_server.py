@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ FIELDS = ["time", "app", "request_id", "method", "path", "status", "duration_ms"
 class Call:
     """One request through the middleware, as a server makes it."""
 
-    def __init__(self, app: Any, *, closing: bool = False, **environ: Any) -> None:
+    def __init__(self, app: Any, *, log: str = "all", **environ: Any) -> None:
         self.lines: list[bytes] = []
         self.status = ""
         self.headers: Headers = []
@@ -33,7 +32,7 @@ class Call:
             "wsgi.errors": io.StringIO(),
             **environ,
         }
-        middleware = Middleware(app, "app1", self.lines.append, lambda: closing)
+        middleware = Middleware(app, "app1", self.lines.append, log)
         body = middleware(self.environ, self._start)
         try:
             self.body = b"".join(body)
@@ -266,41 +265,49 @@ def test_a_404_elsewhere_stays_one() -> None:
     assert call.record()["status"] == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz"])
-def test_while_closing_every_answer_says_so(path: str) -> None:
-    assert Call(answering(), closing=True, PATH_INFO=path).header("Connection") == ["close"]
-    assert Call(answering(), PATH_INFO=path).header("Connection") == []
+@pytest.mark.parametrize(
+    ("log", "logged"),
+    [("all", [200, 404, 500, 503]), ("errors", [500, 503]), ("none", [])],
+)
+def test_requests_are_logged_by_their_status(log: str, logged: list[int]) -> None:
+    calls = [Call(answering(status=f"{code} X"), log=log) for code in (200, 404, 500, 503)]
+    assert [json.loads(line)["status"] for call in calls for line in call.lines] == logged
 
 
-def test_a_log_that_is_gone_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(_: int, __: bytes) -> int:
-        raise BrokenPipeError
+def test_a_stream_that_fails_before_its_first_chunk_is_logged_as_500() -> None:
+    def fails() -> Iterator[bytes]:
+        raise RuntimeError("on purpose")
+        yield b""
 
-    monkeypatch.setattr("os.write", gone)
-    body = Middleware(answering(), "app1")({"PATH_INFO": "/"}, lambda *_: _)
-    assert list(body) == [b"hello"]
+    def app(_: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start("200 OK", [])
+        return fails()
 
-
-def test_a_line_is_written_whole_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = bytearray()
-
-    def seven_bytes_at_most(fd: int, data: bytes) -> int:
-        assert fd == sys.__stdout__.fileno() if sys.__stdout__ else 1
-        written.extend(data[:7])
-        return min(7, len(data))
-
-    monkeypatch.setattr("os.write", seven_bytes_at_most)
-    list(Middleware(answering(), "app1")({"PATH_INFO": "/"}, lambda *_: _))
-    assert list(json.loads(bytes(written))) == FIELDS
+    lines: list[bytes] = []
+    body = Middleware(app, "app1", lines.append, "errors")({"PATH_INFO": "/"}, lambda *_: _)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        list(body)
+    assert json.loads(lines[0])["status"] == 500
 
 
 def test_settings_have_defaults() -> None:
-    assert Settings.from_environment({}) == Settings("app", 8000, 8, 30)
+    settings = Settings.from_environment({})
+    assert settings == Settings()
+    assert (settings.app, settings.port, settings.threads, settings.workers) == ("app", 8000, 32, 1)
+    assert (settings.grace_seconds, settings.request_log) == (30, "all")
 
 
 def test_settings_are_read() -> None:
-    environ = {"APP": "app2", "PORT": "5002", "THREADS": "4", "GRACE_SECONDS": "10"}
-    assert Settings.from_environment(environ) == Settings("app2", 5002, 4, 10)
+    environ = {
+        "APP": "app2",
+        "PORT": "5002",
+        "THREADS": "4",
+        "WORKERS": "2",
+        "GRACE_SECONDS": "10",
+        "HEAD_BYTES": "8192",
+        "REQUEST_LOG": "errors",
+    }
+    assert Settings.from_environment(environ) == Settings("app2", 5002, 4, 2, 10, 8192, "errors")
 
 
 @pytest.mark.parametrize("bad", ["", "0", "-1", "65536", "x", "1.5", " 1", "1_0", "²", "٣"])
@@ -312,9 +319,9 @@ def test_a_bad_setting_is_named_with_its_value(bad: str) -> None:
 
 def test_all_bad_settings_are_named_at_once() -> None:
     with pytest.raises(ValueError, match="PORT") as caught:
-        Settings.from_environment({"PORT": "x", "THREADS": "0", "GRACE_SECONDS": "soon"})
-    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        Settings.from_environment({"PORT": "x", "THREADS": "0", "REQUEST_LOG": "some"})
+    assert {line.partition(":")[0] for line in str(caught.value).splitlines()} == {
         "PORT",
         "THREADS",
-        "GRACE_SECONDS",
-    ]
+        "REQUEST_LOG",
+    }

@@ -75,6 +75,8 @@ app = written(
         {},
         optional={
             "replicas": replicas,
+            "threads": st.sampled_from([0, 8, "x"]),
+            "requestLog": st.sampled_from(["all", "some", 1]),
             "directPort": ports,
             "limits": limits,
             "replica": st.just(2),
@@ -102,6 +104,7 @@ configurations = st.fixed_dictionaries(
             replicas, written(flat, st.dictionaries(names, replicas, min_size=1))
         ),
         "limits": limits,
+        "workers": st.sampled_from([0, 2, "x"]),
         "apps": written(nested, st.dictionaries(names, app, max_size=3)),
         "port": ports,
         "adminPort": ports,

@@ -129,6 +129,19 @@ def test_replicas_share_their_apps_weight(declare: Declare) -> None:
     assert text.count("weight=2") == 3
 
 
+def test_apps_get_their_threads_workers_and_request_log(declare: Declare) -> None:
+    found = containers(declare(threads=8, apps={"app2": {"workers": 2, "requestLog": "all"}}))
+    kept = ("REQUEST_LOG=", "THREADS=", "WORKERS=")
+    envs = {
+        name: [env for env in found[name]["envs"] if env.startswith(kept)]
+        for name in ("app1-1", "app2-1")
+    }
+    assert envs == {
+        "app1-1": ["REQUEST_LOG=errors", "THREADS=8", "WORKERS=1"],
+        "app2-1": ["REQUEST_LOG=all", "THREADS=8", "WORKERS=2"],
+    }
+
+
 def test_only_nginx_publishes_ports(declare: Declare) -> None:
     found = containers(declare(port="9090", bind="0.0.0.0"))  # noqa: S104
     assert found["nginx"]["ports"] == [

@@ -64,7 +64,10 @@ def test_settings_of_all_apps_are_the_default_of_one() -> None:
         {
             "replicas": "3",
             "limits": '{"memory":512,"cpus":2}',
-            "apps": '{"app1":{"replicas":1,"limits":{"cpus":0.5},"directPort":5001}}',
+            "threads": "64",
+            "requestLog": "all",
+            "apps": '{"app1":{"replicas":1,"limits":{"cpus":0.5},"directPort":5001,'
+            '"threads":8,"workers":"2","requestLog":"none"}}',
         },
         APPS,
     )
@@ -77,6 +80,8 @@ def test_settings_of_all_apps_are_the_default_of_one() -> None:
     )
     assert (other.replicas, other.limits.memory, other.limits.cpus) == (3, 512, 2)
     assert other.direct_port is None
+    assert (one.threads, one.workers, one.request_log) == (8, 2, "none")
+    assert (other.threads, other.workers, other.request_log) == (64, 1, "all")
 
 
 @pytest.mark.parametrize(
@@ -188,6 +193,20 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
             "Set it: pulumi config set --path apps.app1.replicas 2",
         ),
         (
+            {"threads": "0"},
+            "threads: 0 is not a whole number from 1 to 1024. Set it: pulumi config set threads 32",
+        ),
+        (
+            {"apps": '{"app1":{"workers":65}}'},
+            "apps.app1.workers: 65 is not a whole number from 1 to 64. "
+            "Set it: pulumi config set --path apps.app1.workers 2",
+        ),
+        (
+            {"requestLog": "some"},
+            "requestLog: some is none of all, errors, none. "
+            "Set it: pulumi config set requestLog all",
+        ),
+        (
             {"apps": '{"app9":{"replicas":0}}'},
             'apps.app9: {"replicas": 0} belongs to no app: there is no folder apps/app9 '
             "(apps: app1, app2). Remove it: pulumi config rm --path apps.app9",
@@ -195,7 +214,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         (
             {"apps": '{"app1":{"replica":2}}'},
             "apps.app1.replica: 2 is set, but there is no such key, did you mean replicas? "
-            "(keys: replicas, limits, directPort). "
+            "(keys: replicas, limits, threads, workers, requestLog, directPort). "
             "Remove it: pulumi config rm --path apps.app1.replica",
         ),
         (
