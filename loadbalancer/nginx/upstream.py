@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -59,8 +59,11 @@ class Server:
 def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
-    A server of weight 0 is `down`, since nginx has no weight 0. `resolve` follows a container
-    whose address changes. The zone lets all workers share one rotation.
+    `$pick` (nginx/njs/rotation.js) names the server of a request by its `route`. The weights are
+    for requests that this one has failed, which nginx passes on by a rotation of its own. A server
+    of weight 0 is `down`, since nginx has no weight 0. With `max_fails=0` nginx itself ejects no
+    server: it would do so for a large header, and return a share slowly. `resolve` follows a
+    container whose address changes.
 
     Args:
         servers: every server with its own weight in the rotation.
@@ -73,6 +76,7 @@ def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
             "# Written by `pulumi up`, which restores it if it is edited by hand.",
             f"upstream {UPSTREAM} {{",
             f"    zone {UPSTREAM} 512k;",
+            "    sticky route $pick;",
             *(f"    {line}" for line in lines),
             "    keepalive 64;",
             "}",
@@ -128,7 +132,7 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
 
 def _server(server: Server) -> str:
     share = f"weight={server.weight}" if server.weight else "down"
-    return f"server {server.address} {share} max_fails=1 fail_timeout=2s resolve;"
+    return f"server {server.address} {share} max_fails=0 route={server.address} resolve;"
 
 
 def addresses(text: str) -> set[str]:
@@ -173,7 +177,8 @@ def table(text: str, changed: float) -> dict[str, Any]:
 
     Returns:
         The content of route.json: `version`, `changed`, `ports` (the app that listens on
-        each), and `apps`, each with its `name`, `weight` and `servers` (`host:port`).
+        each), `apps`, each with its `name`, `weight` and `servers` (`host:port`), and `rotation`,
+        the table from which nginx picks a server.
     """
     found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
     servers = weights(text)
@@ -188,6 +193,7 @@ def table(text: str, changed: float) -> dict[str, Any]:
         "changed": changed,
         "ports": {port: app for app, port, _ in found},
         "apps": [describe(*one) for one in found],
+        "rotation": asdict(shares.rotation(servers)),
     }
 
 
@@ -223,7 +229,12 @@ def staged(current: str, newcomers: Iterable[str]) -> str | None:
         group = f"staged_{number}"
         text += f"upstream {group} {{ zone {group} 64k; server {host} resolve; }}\n"
         locations += f"    location = /{number} {{ proxy_pass http://{group}/healthz; }}\n"
-    listener = f"    listen 127.0.0.1:{STAGING_PORT};\n    access_log off;\n"
+    # The Host header of the container's own health check.
+    listener = (
+        f"    listen 127.0.0.1:{STAGING_PORT};\n"
+        "    access_log off;\n"
+        "    proxy_set_header Host localhost;\n"
+    )
     return f"{text}server {{\n{listener}{locations}}}\n"
 
 

@@ -1,0 +1,49 @@
+// Active checks: the health path of every server, once a second. nginx.conf has the time-outs.
+
+import ejections from 'ejections.js';
+import routing from 'routing.js';
+
+// A server fails its checks after so many in a row: one alone may be chance.
+const FAILS = 2;
+// Longer than any check takes.
+const UNDER_WAY = 20000;
+
+// For js_periodic: starts a check of every server that none is under way for. This does not wait
+// for the results, since nginx ends a call that is still running at the next one.
+async function start() {
+    const servers = [].concat.apply([], routing.apps().map((app) => app.servers));
+    await Promise.all(servers.map(async (server) => {
+        if (!ngx.shared.checking.add(server, 1, UNDER_WAY)) {
+            return;
+        }
+        try {
+            await ngx.fetch(`http://127.0.0.1:8081/check?server=${server}`);
+        } catch (error) {
+            // A slow check goes on without this connection; it is recorded when it ends.
+        }
+    }));
+}
+
+// For `access_log if=` of a check that has ended: records it, and returns nothing.
+function record(r) {
+    const v = r.variables;
+    const server = v.arg_server;
+    ngx.shared.checking.delete(server);
+    // The address tells which server a failed request had been passed to.
+    if (v.upstream_connect_time > 0 || v.upstream_connect_time === '0.000') {
+        ngx.shared.addresses.set(v.upstream_addr, server);
+    }
+    if (v.upstream_status === '200') {
+        ngx.shared.failures.set(server, 0);
+        ejections.readmit(server);
+        return '';
+    }
+    const failures = ngx.shared.failures.incr(server, 1, 0);
+    if (failures >= FAILS || ngx.shared.marks.has(server)) {
+        const listens = v.upstream_connect_time && v.upstream_connect_time !== '-';
+        ejections.mark(server, listens ? 'check' : 'connect_failed', ejections.ACTIVE);
+    }
+    return '';
+}
+
+export default { start, record };
