@@ -14,7 +14,6 @@ const GOLDEN_RATIO = 0.6180339887498949;
 // How much is known against a server: a `check` or an `error` may be the fault of a request, and
 // where nobody listens no request succeeds.
 const SEVERITY = { check: 1, error: 1, connect_failed: 2 };
-const REASONS = Object.keys(SEVERITY);
 
 function gcd(a, b) {
     while (b) {
@@ -92,4 +91,4 @@ function without(whole, out) {
     return table(whole.servers, weights);
 }
 
-export default { REASONS, table, choose, ejected, without };
+export default { table, choose, ejected, without };
