@@ -6,7 +6,7 @@ import routing from 'routing.js';
 // A server fails its checks after so many in a row: one alone may be chance.
 const FAILS = 2;
 // Longer than any check takes.
-const UNDER_WAY = 20000;
+const UNDER_WAY = 10000;
 
 // For js_periodic: starts a check of every server that none is under way for. This does not wait
 // for the results, since nginx ends a call that is still running at the next one.

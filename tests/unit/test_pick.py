@@ -89,7 +89,7 @@ def test_every_window_of_one_cycle_is_exact(
     weights: dict[str, int], start: int, pick: Call
 ) -> None:
     built = table(weights)
-    served = Counter(pick("served", built, start, built["total"]))
+    served: Counter[str] = Counter(pick("served", built, start, built["total"]))
     divisor = gcd(*weights.values())
     assert served == Counter(
         {name: weight // divisor for name, weight in weights.items() if weight}
