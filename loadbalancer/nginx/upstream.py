@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -182,6 +182,7 @@ def table(text: str, changed: float) -> dict[str, Any]:
     """
     found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
     servers = weights(text)
+    rotation = shares.rotation(servers)
 
     def describe(app: str, port: str, weight: str) -> dict[str, Any]:
         own = [address for address in sorted(servers) if address.endswith(f":{port}")]
@@ -193,7 +194,12 @@ def table(text: str, changed: float) -> dict[str, Any]:
         "changed": changed,
         "ports": {port: app for app, port, _ in found},
         "apps": [describe(*one) for one in found],
-        "rotation": asdict(shares.rotation(servers)),
+        "rotation": {
+            "servers": list(rotation.servers),
+            "bounds": list(rotation.bounds),
+            "total": rotation.total,
+            "stride": rotation.stride,
+        },
     }
 
 

@@ -110,7 +110,7 @@ def test_the_table_for_the_metrics() -> None:
             {"name": "app1", "weight": 6, "servers": [APP1.address]},
             {"name": "app2", "weight": 0, "servers": [APP2.address]},
         ],
-        "rotation": {"servers": (APP1.address,), "bounds": (1,), "total": 1, "stride": 1},
+        "rotation": {"servers": [APP1.address], "bounds": [1], "total": 1, "stride": 1},
     }
 
 
