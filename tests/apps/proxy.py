@@ -48,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if os.path.exists("/tmp/sick"):
                 return self.send(503, "sick")
             if os.path.exists("/tmp/busy"):
-                time.sleep(3)
+                time.sleep(1.5)
                 SLOW.append(1)
             return self.send(200, "ok")
         if path[0] == "seen":
@@ -201,12 +201,22 @@ class Proxy:
         url = f"http://{address_of(self.apps[app][0])}:{port_of(app)}{path}"
         return requests.get(url, timeout=PATIENCE).text
 
-    def configure(self, old: str, new: str) -> None:
-        """Change a text in all of nginx's files that have it."""
-        files = nginx_files.read(NGINX)
-        changed = {name: data.replace(old.encode(), new.encode()) for name, data in files.items()}
-        assert changed != files, f"no file has {old!r}"
-        LiveFiles(self.container).apply(changed)
+    @contextlib.contextmanager
+    def configured(self, changes: Mapping[str, str]) -> Iterator[None]:
+        """Have other texts in nginx's files, in place of those that they have."""
+        before = nginx_files.read(NGINX)
+        files = dict(before)
+        for old, new in changes.items():
+            changed = {
+                name: data.replace(old.encode(), new.encode()) for name, data in files.items()
+            }
+            assert changed != files, f"no file has {old!r}"
+            files = changed
+        LiveFiles(self.container).apply(files)
+        try:
+            yield
+        finally:
+            LiveFiles(self.container).apply(before)
 
 
 def port_of(app: str) -> int:

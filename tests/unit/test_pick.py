@@ -1,74 +1,40 @@
 """The rotation in nginx: pick.js without nginx, and the table that Python writes for it."""
 
 import json
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from math import gcd
-from pathlib import Path
 from typing import Any
 
-import playwright
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadbalancer.nginx import shares
+from tests.njs import Call, loaded
 from tests.rotation import turns
-
-PICK = Path(__file__).resolve().parents[2] / "nginx" / "njs" / "pick.js"
-NODE = Path(str(playwright.__file__)).parent / "driver" / "node"
-"""The JavaScript engine that comes with Playwright."""
-
-SCRIPT = """
-import readline from 'node:readline';
-import pick from './pick.mjs';
-
-for await (const line of readline.createInterface({ input: process.stdin })) {
-    const [name, ...values] = JSON.parse(line);
-    const found = name === 'served'
-        ? Array.from({ length: values[2] }, (_, i) => pick.choose(values[0], values[1] + i))
-        : pick[name](...values);
-    console.log(JSON.stringify(found));
-}
-"""
-
-Call = Callable[..., Any]
-"""Calls a function of pick.js, or `served` for the servers of some turns from one on."""
 
 MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 WEIGHTS = st.dictionaries(
     st.integers(1, 400).map("server{}:5001".format), st.integers(0, 1000), min_size=1, max_size=50
 ).filter(lambda weights: any(weights.values()))
+FEW = st.dictionaries(
+    st.integers(1, 9).map("server{}:5001".format), st.integers(0, 40), min_size=1, max_size=6
+).filter(lambda weights: any(weights.values()))
 REASONS = st.sampled_from(["check", "error", "connect_failed"])
 
 
 @pytest.fixture(scope="module")
-def pick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
+def pick() -> Iterator[Call]:
     """pick.js in a process of its own."""
-    folder = tmp_path_factory.mktemp("pick")
-    shutil.copy(PICK, folder / "pick.mjs")
-    (folder / "serve.mjs").write_text(SCRIPT)
-    with subprocess.Popen(
-        [str(NODE), "serve.mjs"],
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        requests, answers = process.stdin, process.stdout
-        assert requests
-        assert answers
+    with loaded("pick.js") as found:
+        yield found
 
-        def call(*values: object) -> Any:
-            requests.write(json.dumps(values) + "\n")
-            requests.flush()
-            return json.loads(answers.readline())
 
-        yield call
-        requests.close()
+def serve(pick: Call, table: dict[str, Any], start: int, number: int) -> list[str]:
+    """Return the servers of so many turns from one on."""
+    return [pick("choose", table, turn) for turn in range(start, start + number)]
 
 
 def table(weights: dict[str, int]) -> dict[str, Any]:
@@ -83,13 +49,21 @@ def test_python_and_nginx_build_the_same_table(weights: dict[str, int], pick: Ca
     assert pick("table", list(weights), list(weights.values())) == table(weights)
 
 
+@given(WEIGHTS)
+def test_the_stride_meets_every_position_of_a_cycle(weights: dict[str, int]) -> None:
+    found = shares.rotation(weights)
+    assert gcd(found.stride, found.total) == 1
+    # A product of both is an exact number in JavaScript.
+    assert found.stride * found.total < 2**53
+
+
 @MANY
-@given(weights=WEIGHTS, start=st.integers(0, 2**40))
+@given(weights=FEW, start=st.integers(0, 2**40))
 def test_every_window_of_one_cycle_is_exact(
     weights: dict[str, int], start: int, pick: Call
 ) -> None:
     built = table(weights)
-    served: Counter[str] = Counter(pick("served", built, start, built["total"]))
+    served: Counter[str] = Counter(serve(pick, built, start, built["total"]))
     divisor = gcd(*weights.values())
     assert served == Counter(
         {name: weight // divisor for name, weight in weights.items() if weight}
@@ -101,7 +75,7 @@ def test_every_window_of_one_cycle_is_exact(
 def test_the_turns_are_those_of_the_model(weights: list[int], pick: Call) -> None:
     names = [f"server{i}" for i in range(len(weights))]
     built = table(dict(zip(names, weights, strict=True)))
-    served = pick("served", built, 0, 100)
+    served = serve(pick, built, 0, 100)
     assert served == [names[i] for i in turns(weights, 100)]
 
 
@@ -137,4 +111,4 @@ def test_a_route_without_shares_has_an_empty_table() -> None:
 
 
 def test_one_server_gets_every_request(pick: Call) -> None:
-    assert pick("served", table({"app1": 7}), 1, 3) == ["app1"] * 3
+    assert serve(pick, table({"app1": 7}), 1, 3) == ["app1"] * 3
