@@ -29,8 +29,9 @@ function record(r) {
     const v = r.variables;
     const server = v.arg_server;
     ngx.shared.checking.delete(server);
-    // The address tells which server a failed request had been passed to.
-    if (v.upstream_connect_time > 0 || v.upstream_connect_time === '0.000') {
+    const connected = v.upstream_connect_time && v.upstream_connect_time !== '-';
+    if (connected) {
+        // By its address the server of a failed request is known.
         ngx.shared.addresses.set(v.upstream_addr, server);
     }
     if (v.upstream_status === '200') {
@@ -40,8 +41,7 @@ function record(r) {
     }
     const failures = ngx.shared.failures.incr(server, 1, 0);
     if (failures >= FAILS || ngx.shared.marks.has(server)) {
-        const listens = v.upstream_connect_time && v.upstream_connect_time !== '-';
-        ejections.mark(server, listens ? 'check' : 'connect_failed', ejections.ACTIVE);
+        ejections.mark(server, connected ? 'check' : 'connect_failed', ejections.ACTIVE);
     }
     return '';
 }
