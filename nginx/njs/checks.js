@@ -1,4 +1,4 @@
-// Active checks: the health path of every server, once a second. nginx.conf has the time-outs.
+// Active checks of the health path of every server. nginx.conf has the time-outs.
 
 import ejections from 'ejections.js';
 import routing from 'routing.js';
@@ -7,13 +7,15 @@ import routing from 'routing.js';
 const FAILS = 2;
 // Longer than any check takes.
 const UNDER_WAY = 10000;
+// Until the next check of a server that has passed one. Any other is checked each second.
+const PASSED = 2500;
 
-// For js_periodic: starts a check of every server that none is under way for. This does not wait
-// for the results, since nginx ends a call that is still running at the next one.
+// For js_periodic, each second: starts the checks that are due. This does not wait for the results,
+// since nginx ends a call that is still running at the next one.
 async function start() {
     const servers = [].concat.apply([], routing.apps().map((app) => app.servers));
     await Promise.all(servers.map(async (server) => {
-        if (!ngx.shared.checking.add(server, 1, UNDER_WAY)) {
+        if (!ngx.shared.checked.add(server, 1, UNDER_WAY)) {
             return;
         }
         try {
@@ -28,17 +30,18 @@ async function start() {
 function record(r) {
     const v = r.variables;
     const server = v.arg_server;
-    ngx.shared.checking.delete(server);
     const connected = v.upstream_connect_time && v.upstream_connect_time !== '-';
     if (connected) {
         // By its address the server of a failed request is known.
         ngx.shared.addresses.set(v.upstream_addr, server);
     }
     if (v.upstream_status === '200') {
+        ngx.shared.checked.set(server, 1, PASSED);
         ngx.shared.failures.set(server, 0);
         ejections.readmit(server);
         return '';
     }
+    ngx.shared.checked.delete(server);
     const failures = ngx.shared.failures.incr(server, 1, 0);
     if (failures >= FAILS || ngx.shared.marks.has(server)) {
         ejections.mark(server, connected ? 'check' : 'connect_failed', ejections.ACTIVE);

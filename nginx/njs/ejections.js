@@ -6,10 +6,11 @@ const PASSIVE = 5000;
 // After a failed check: longer than two checks and the time-out of one.
 const ACTIVE = 15000;
 
-// Marks a server. The log names it once.
+// Marks a server, which is then due to be checked. The log names it once.
 function mark(server, reason, timeout) {
     const marks = ngx.shared.marks;
     if (marks.add(server, reason, timeout)) {
+        ngx.shared.checked.delete(server);
         ngx.log(ngx.WARN, `server ${server} is ejected: ${reason}`);
     } else {
         marks.set(server, reason, timeout);
