@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -54,6 +54,11 @@ class Server:
     def address(self) -> str:
         """Host and port, as nginx writes them."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def route(self) -> str:
+        """The server's own name for `sticky route`, of which nginx allows 32 characters."""
+        return sha256(self.address.encode()).hexdigest()[:12]
 
 
 def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
@@ -132,7 +137,7 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
 
 def _server(server: Server) -> str:
     share = f"weight={server.weight}" if server.weight else "down"
-    return f"server {server.address} {share} max_fails=0 route={server.address} resolve;"
+    return f"server {server.address} {share} max_fails=0 route={server.route} resolve;"
 
 
 def addresses(text: str) -> set[str]:
@@ -146,16 +151,27 @@ def weights(text: str) -> dict[str, int]:
     A server that is `down` gets 0, and so does a `backup` while others answer; nginx's own
     default is 1. The weights of a server that is listed twice are added up.
     """
-    block = _BLOCK.search(re.sub(r"#.*", "", text))
     found: dict[str, int] = {}
+    for address, *words in _servers(text):
+        stated = _parameter(words, "weight=")
+        weight = int(stated) if stated.isdecimal() else 1
+        out = not {"down", "backup"}.isdisjoint(words)
+        found[address] = found.get(address, 0) + (0 if out else weight)
+    return found
+
+
+def _servers(text: str) -> Iterator[list[str]]:
+    """Find the address and the parameters of each server, in a hand-edited route too."""
+    block = _BLOCK.search(re.sub(r"#.*", "", text))
     for directive in block[1].split(";") if block else ():
         words = directive.split()
         if len(words) > 1 and words[0] == "server":
-            stated = [word.removeprefix("weight=") for word in words if word.startswith("weight=")]
-            weight = int(stated[-1]) if stated and stated[-1].isdecimal() else 1
-            out = not {"down", "backup"}.isdisjoint(words)
-            found[words[1]] = found.get(words[1], 0) + (0 if out else weight)
-    return found
+            yield words[1:]
+
+
+def _parameter(words: Iterable[str], name: str) -> str:
+    """Find the value of a parameter; empty where it is missing."""
+    return next((word.removeprefix(name) for word in words if word.startswith(name)), "")
 
 
 def apps(text: str) -> dict[str, str]:
@@ -177,8 +193,8 @@ def table(text: str, changed: float) -> dict[str, Any]:
 
     Returns:
         The content of route.json: `version`, `changed`, `ports` (the app that listens on
-        each), `apps`, each with its `name`, `weight` and `servers` (`host:port`), and `rotation`,
-        the table from which nginx picks a server.
+        each), `apps`, each with its `name`, `weight` and `servers` (`host:port`), `rotation`, the
+        table from which nginx picks a server, and `routes`, each server's name for `sticky route`.
     """
     found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
     servers = weights(text)
@@ -200,6 +216,7 @@ def table(text: str, changed: float) -> dict[str, Any]:
             "total": rotation.total,
             "stride": rotation.stride,
         },
+        "routes": {address: _parameter(words, "route=") for address, *words in _servers(text)},
     }
 
 

@@ -4,8 +4,8 @@ import attempts from 'attempts.js';
 import ejections from 'ejections.js';
 import pick from 'pick.js';
 
-// For `sticky route`: the server to pass the request to, or nothing where nginx's own rotation
-// decides. nginx asks once for each time that the request enters the upstream.
+// For `sticky route`: the name of the server to pass the request to, or nothing where nginx's own
+// rotation decides. nginx asks once for each time that the request enters the upstream.
 function server(r) {
     const whole = route.rotation;
     if (!whole || !whole.total) {
@@ -13,11 +13,12 @@ function server(r) {
     }
     // A second time must not take a turn from the requests that come for the first time.
     const turn = ngx.shared.turns.incr(r.variables.upstream_addr ? 'again' : 'first', 1, 0);
-    if (!ngx.shared.marks.keys(1).length) {
-        return pick.choose(whole, turn);
+    let table = whole;
+    if (ngx.shared.marks.keys(1).length) {
+        const out = pick.ejected(whole, ejections.marks());
+        table = out.length ? pick.without(whole, out) : whole;
     }
-    const out = pick.ejected(whole, ejections.marks());
-    return pick.choose(out.length ? pick.without(whole, out) : whole, turn);
+    return route.routes[pick.choose(table, turn)];
 }
 
 // For error_page: a request is passed on once more if no server has taken it, or if it may be
