@@ -170,8 +170,8 @@ def _servers(text: str) -> Iterator[list[str]]:
 
 
 def _parameter(words: Iterable[str], name: str) -> str:
-    """Find the value of a parameter; empty where it is missing."""
-    return next((word.removeprefix(name) for word in words if word.startswith(name)), "")
+    """Find the value of a parameter; the last one counts, and without any it is empty."""
+    return ["", *(word.removeprefix(name) for word in words if word.startswith(name))][-1]
 
 
 def apps(text: str) -> dict[str, str]:

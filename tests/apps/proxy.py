@@ -291,7 +291,7 @@ def running(
             proxy.apps[app] = [
                 run(
                     python_image,
-                    f"{app}-{n}-{suffix}",
+                    f"of-a-test-of-ejection-{app}-{n}-{suffix}",
                     command=["python", "-c", STUB],
                     user="10001:10001",
                     restart_policy={"Name": "unless-stopped"},
