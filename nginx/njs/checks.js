@@ -26,6 +26,16 @@ async function start() {
     }));
 }
 
+// Passes a check to its server, which must be one of the route.
+function check(r) {
+    const server = r.args.server;
+    if (route.routes && route.routes[server] !== undefined) {
+        r.internalRedirect(`/health-of?server=${server}`);
+    } else {
+        r.return(404);
+    }
+}
+
 // For `access_log if=` of a check that has ended: records it, and returns nothing.
 function record(r) {
     const v = r.variables;
@@ -49,4 +59,4 @@ function record(r) {
     return '';
 }
 
-export default { start, record };
+export default { start, check, record };
