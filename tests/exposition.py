@@ -72,6 +72,15 @@ def render(reading: Reading) -> str:
             if app.weight is not None
         },
     )
+    family(
+        "ejected_servers",
+        "gauge",
+        {
+            f'ejected_servers{{app="{name}",server="{server}",reason="{reason}"}}': 1
+            for name, app in apps.items()
+            for server, reason in app.ejected.items()
+        },
+    )
     connections = {f'connections{{state="{key}"}}': n for key, n in reading.connections.items()}
     family("connections", "gauge", connections)
     family("connections_accepted_total", "counter", {"connections_accepted_total": 7})

@@ -12,7 +12,7 @@ from rich.text import Text
 from loadbalancer import hints
 from loadbalancer.formats import UNKNOWN, age, duration, percentage, rate
 from loadbalancer.metrics.history import LONGEST
-from loadbalancer.metrics.reading import AppReading, Reading
+from loadbalancer.metrics.reading import EJECTED, AppReading, Reading
 from loadbalancer.metrics.window import AppWindow, Window
 
 _HEADINGS = (
@@ -146,6 +146,9 @@ def _notes(figures: Figures) -> Iterator[str]:
     """Describe what the table does not show."""
     if figures.reading and not figures.rows:
         yield f"No app is in the route. Bring the stack up: {hints.lb('up')}"
+    for _, app, _ in figures.rows:
+        for server, reason in sorted(app.ejected.items()):
+            yield f"Ejected: {server}: {EJECTED.get(reason, reason)}"
     if figures.window is None:
         return
     unrouted = {code: count for code, count in figures.window.unrouted.items() if count}

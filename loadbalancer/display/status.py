@@ -10,6 +10,7 @@ from rich.text import Text
 from loadbalancer.drift.compare import Row
 from loadbalancer.drift.status import Status
 from loadbalancer.formats import escape_control_chars
+from loadbalancer.metrics.reading import EJECTED
 
 _UNLIMITED = 10_000
 
@@ -35,6 +36,9 @@ def show(status: Status, console: Console | None = None, *, all: bool = False) -
             console.width = console.measure(table, options=unlimited).maximum
         console.print(table)
         console.print()
+    for server, reason in sorted(status.ejected.items()):
+        text = f"{status.stack}: server {server} is ejected: {EJECTED.get(reason, reason)}"
+        console.print(text, markup=False, soft_wrap=True)
     if status.updating:
         text = f"{status.stack}: locked by an update that may be running: {status.updating}"
         console.print(text, markup=False, soft_wrap=True)
@@ -48,6 +52,7 @@ def as_object(status: Status) -> dict[str, Any]:
         "url": status.url or None,
         "drift": bool(status.drift),
         "updating": status.updating or None,
+        "ejected": dict(status.ejected),
         "resources": [
             {
                 "name": row.name,

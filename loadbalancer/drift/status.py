@@ -1,10 +1,13 @@
 """The status of a stack: every resource as desired and as it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from loadbalancer import engine
 from loadbalancer.drift import actual, compare
 from loadbalancer.drift.compare import Row
+from loadbalancer.metrics import MetricsError
+from loadbalancer.metrics import client as metrics
 from loadbalancer.state import deployment, lock
 from loadbalancer.state.project import Project
 
@@ -16,12 +19,15 @@ class Status:
     """A stack, its address, and everything that is desired or actual.
 
     `updating` describes the process that may be updating the stack now; empty where none is.
+    `ejected` are the servers to which nginx passes no requests now, with the reason: it readmits
+    them by itself, so that they are no drift.
     """
 
     stack: str
     url: str
     rows: tuple[Row, ...]
     updating: str = ""
+    ejected: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def drift(self) -> tuple[Row, ...]:
@@ -44,4 +50,16 @@ def look(project: Project, stack: str) -> Status:
     updating = ", ".join(str(one) for one in locked if one.lives())
     if actual.is_elsewhere(client, desired):
         stale.append(Row("engine", "has the stack", f"engine {engine.location()}", ELSEWHERE))
-    return Status(stack, desired.url, (*stale, *compare.compare(desired, found)), updating)
+    rows = (*stale, *compare.compare(desired, found))
+    return Status(stack, desired.url, rows, updating, _ejected(desired.admin_url))
+
+
+def _ejected(admin_url: str) -> dict[str, str]:
+    """Ask nginx which servers are ejected; none where it does not answer, which is drift."""
+    if not admin_url:
+        return {}
+    try:
+        apps = metrics.read(admin_url).apps
+    except MetricsError:
+        return {}
+    return {server: reason for app in apps.values() for server, reason in app.ejected.items()}

@@ -12,6 +12,13 @@ from loadbalancer.names import APP_NAME
 
 _PREFIX = "loadbalancer_"
 
+EJECTED = {
+    "connect_failed": "no connection",
+    "error": "connection reset before an answer",
+    "check": "health checks fail",
+}
+"""Why nginx ejects a server, in words."""
+
 
 @dataclass(frozen=True)
 class AppReading:
@@ -20,7 +27,8 @@ class AppReading:
     `requests` is by code; `attempts` is by outcome: answered, connect_failed, timeout, error,
     aborted. `header_duration` is the time until the header of a response, or until the end of an
     attempt that got none: what the app takes, without slow clients. Sizes are in bytes. `weight`
-    and `share` (0 to 1) are None outside the route.
+    and `share` (0 to 1) are None outside the route. `ejected` has the servers (`host:port`) that
+    get no requests, each with the reason, a key of EJECTED.
     """
 
     requests: Mapping[int, int] = field(default_factory=dict)
@@ -34,6 +42,7 @@ class AppReading:
     share: float | None = None
     servers_up: int = 0
     servers_down: int = 0
+    ejected: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,7 @@ def _app(samples: "_Samples", app: str) -> AppReading:
         share=samples.one("configured_share_ratio", app),
         servers_up=servers.get("up", 0),
         servers_down=servers.get("down", 0),
+        ejected=samples.labels("ejected_servers", "server", "reason", app),
     )
 
 
@@ -145,6 +155,11 @@ class _Samples:
         """Return counts by the value of a label."""
         found = self._each(name, app)
         return {labels[label]: _whole(value) for labels, value in found if label in labels}
+
+    def labels(self, name: str, key: str, value: str, app: str) -> dict[str, str]:
+        """Return the values of a label by those of another."""
+        each = (labels for labels, _ in self._each(name, app))
+        return {one[key]: one[value] for one in each if key in one and value in one}
 
     def one(self, name: str, app: str = "") -> float | None:
         """Return the value of a series without further labels; None if it is missing."""

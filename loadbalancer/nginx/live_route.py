@@ -17,6 +17,7 @@ from loadbalancer.nginx.upstream import (
 )
 
 _ROUTE, _TABLE = "route.conf", "route.json"
+_OTHER_TABLE = f"# {_TABLE} has the table of another route.\n"
 
 
 class RouteError(RuntimeError):
@@ -31,9 +32,15 @@ class LiveRoute(NginxProcess):
         return _text(exec.read_folder(self._container, ROUTE_FOLDER))
 
     def loaded(self) -> str | None:
-        """Read the route that nginx serves by; None if it has not loaded what is in its folders."""
+        """Read the route that nginx serves by; None if it has not loaded what is in its folders.
+
+        Where the table of the rotation is not that of the text, a last line says so.
+        """
         folder = exec.read_folder(self._container, ROUTE_FOLDER)
-        return _text(folder) if self._has_loaded(folder) else None
+        if not self._has_loaded(folder):
+            return None
+        text = _text(folder)
+        return text if _has_table(folder, text) else f"{text}{_OTHER_TABLE}"
 
     def in_force(self) -> str:
         """Read the route that nginx serves by; empty if it has not loaded the text there."""
@@ -103,6 +110,14 @@ class LiveRoute(NginxProcess):
 
 def _text(folder: Mapping[str, bytes]) -> str:
     return folder.get(_ROUTE, b"").decode()
+
+
+def _has_table(folder: Mapping[str, bytes], text: str) -> bool:
+    try:
+        found = json.loads(folder.get(_TABLE, b""))
+        return bool(found == table(text, found["changed"]))
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def _files(route: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -55,12 +55,20 @@ class Server:
         """Host and port, as nginx writes them."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def route(self) -> str:
+        """The server's own name for `sticky route`, of which nginx allows 32 characters."""
+        return sha256(self.address.encode()).hexdigest()[:12]
+
 
 def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
-    A server of weight 0 is `down`, since nginx has no weight 0. `resolve` follows a container
-    whose address changes. The zone lets all workers share one rotation.
+    `$pick` (nginx/njs/rotation.js) names the server of a request by its `route`. The weights are
+    for requests that this one has failed, which nginx passes on by a rotation of its own. A server
+    of weight 0 is `down`, since nginx has no weight 0. With `max_fails=0` nginx itself ejects no
+    server: it would do so for a large header, and return a share slowly. `resolve` follows a
+    container whose address changes.
 
     Args:
         servers: every server with its own weight in the rotation.
@@ -73,6 +81,7 @@ def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
             "# Written by `pulumi up`, which restores it if it is edited by hand.",
             f"upstream {UPSTREAM} {{",
             f"    zone {UPSTREAM} 512k;",
+            "    sticky route $pick;",
             *(f"    {line}" for line in lines),
             "    keepalive 64;",
             "}",
@@ -128,7 +137,7 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
 
 def _server(server: Server) -> str:
     share = f"weight={server.weight}" if server.weight else "down"
-    return f"server {server.address} {share} max_fails=1 fail_timeout=2s resolve;"
+    return f"server {server.address} {share} max_fails=0 route={server.route} resolve;"
 
 
 def addresses(text: str) -> set[str]:
@@ -142,16 +151,27 @@ def weights(text: str) -> dict[str, int]:
     A server that is `down` gets 0, and so does a `backup` while others answer; nginx's own
     default is 1. The weights of a server that is listed twice are added up.
     """
-    block = _BLOCK.search(re.sub(r"#.*", "", text))
     found: dict[str, int] = {}
+    for address, *words in _servers(text):
+        stated = _parameter(words, "weight=")
+        weight = int(stated) if stated.isdecimal() else 1
+        out = not {"down", "backup"}.isdisjoint(words)
+        found[address] = found.get(address, 0) + (0 if out else weight)
+    return found
+
+
+def _servers(text: str) -> Iterator[list[str]]:
+    """Find the address and the parameters of each server, in a hand-edited route too."""
+    block = _BLOCK.search(re.sub(r"#.*", "", text))
     for directive in block[1].split(";") if block else ():
         words = directive.split()
         if len(words) > 1 and words[0] == "server":
-            stated = [word.removeprefix("weight=") for word in words if word.startswith("weight=")]
-            weight = int(stated[-1]) if stated and stated[-1].isdecimal() else 1
-            out = not {"down", "backup"}.isdisjoint(words)
-            found[words[1]] = found.get(words[1], 0) + (0 if out else weight)
-    return found
+            yield words[1:]
+
+
+def _parameter(words: Iterable[str], name: str) -> str:
+    """Find the value of a parameter; the last one counts, and without any it is empty."""
+    return ["", *(word.removeprefix(name) for word in words if word.startswith(name))][-1]
 
 
 def apps(text: str) -> dict[str, str]:
@@ -173,10 +193,12 @@ def table(text: str, changed: float) -> dict[str, Any]:
 
     Returns:
         The content of route.json: `version`, `changed`, `ports` (the app that listens on
-        each), and `apps`, each with its `name`, `weight` and `servers` (`host:port`).
+        each), `apps`, each with its `name`, `weight` and `servers` (`host:port`), `rotation`, the
+        table from which nginx picks a server, and `routes`, each server's name for `sticky route`.
     """
     found = sorted((app, port, weight) for port, app, weight in _APP.findall(text))
     servers = weights(text)
+    rotation = shares.rotation(servers)
 
     def describe(app: str, port: str, weight: str) -> dict[str, Any]:
         own = [address for address in sorted(servers) if address.endswith(f":{port}")]
@@ -188,6 +210,13 @@ def table(text: str, changed: float) -> dict[str, Any]:
         "changed": changed,
         "ports": {port: app for app, port, _ in found},
         "apps": [describe(*one) for one in found],
+        "rotation": {
+            "servers": list(rotation.servers),
+            "bounds": list(rotation.bounds),
+            "total": rotation.total,
+            "stride": rotation.stride,
+        },
+        "routes": {address: _parameter(words, "route=") for address, *words in _servers(text)},
     }
 
 
@@ -223,7 +252,12 @@ def staged(current: str, newcomers: Iterable[str]) -> str | None:
         group = f"staged_{number}"
         text += f"upstream {group} {{ zone {group} 64k; server {host} resolve; }}\n"
         locations += f"    location = /{number} {{ proxy_pass http://{group}/healthz; }}\n"
-    listener = f"    listen 127.0.0.1:{STAGING_PORT};\n    access_log off;\n"
+    # The Host header of the container's own health check.
+    listener = (
+        f"    listen 127.0.0.1:{STAGING_PORT};\n"
+        "    access_log off;\n"
+        "    proxy_set_header Host localhost;\n"
+    )
     return f"{text}server {{\n{listener}{locations}}}\n"
 
 

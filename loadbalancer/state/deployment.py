@@ -84,6 +84,7 @@ class Desired:
     """
 
     url: str = ""
+    admin_url: str = ""
     containers: tuple[DesiredContainer, ...] = ()
     images: tuple[DesiredImage, ...] = ()
     networks: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +146,7 @@ def parse(deployment: Mapping[str, Any]) -> Desired:
     ]
     return Desired(
         url=next((_outputs(one).get("url", "") for one in _of(_STACK, every)), ""),
+        admin_url=next((_outputs(one).get("adminUrl", "") for one in _of(_STACK, every)), ""),
         containers=tuple(
             _container(one, images.get(one.get("parent"))) for one in _of(_CONTAINER, current)
         ),

@@ -2,6 +2,12 @@
 
 import { byId, element, keyed, write } from "./dom.js";
 
+const REASONS = {
+  connect_failed: "no connection",
+  error: "connection reset before an answer",
+  check: "health checks fail",
+};
+
 function createGroup(name) {
   const [count, list] = [element("span"), element("ul", { role: "list" })];
   const title = element("h3", {}, name, " ", count);
@@ -9,8 +15,8 @@ function createGroup(name) {
 }
 
 function createServer(name) {
-  const state = element("b");
-  return { node: element("li", {}, state, " ", element("span", {}, name)), state };
+  const [state, ejected] = [element("b"), element("span")];
+  return { node: element("li", {}, state, " ", element("span", {}, name), ejected), state, ejected };
 }
 
 /** Show the servers of the apps. */
@@ -23,9 +29,10 @@ export function showServers(apps) {
     write(count, `${up.length} of ${servers.length} up`);
     const views = keyed(list, [...down, ...up].map((server) => server.name), createServer);
     for (const server of servers) {
-      const { node, state } = views.get(server.name);
+      const { node, state, ejected } = views.get(server.name);
       node.className = server.state;
       write(state, server.state);
+      write(ejected, server.ejected && ` ejected: ${REASONS[server.ejected] ?? server.ejected}`);
     }
   }
 }

@@ -18,7 +18,11 @@ async function status(r) {
     const found = await state.read(r);
     found.bounds = series.bounds();
     found.apps.forEach((app) => {
-        app.servers = app.servers.map((server) => ({ name: server.name, state: server.up ? 'up' : 'down' }));
+        app.servers = app.servers.map((server) => ({
+            name: server.name,
+            state: server.up ? 'up' : 'down',
+            ejected: server.ejected,
+        }));
     });
     r.headersOut['Content-Type'] = 'application/json';
     r.return(200, JSON.stringify(found));
@@ -30,10 +34,10 @@ function healthz(r) {
 }
 
 // nginx is ready if at least one server of an app with a weight above 0 is up.
-async function readyz(r) {
+function readyz(r) {
     series.addProbe('readyz');
-    const up = await servers.all();
-    const ready = routing.apps().some((app) => app.weight && up[app.name].some((server) => server.up));
+    const found = servers.all();
+    const ready = routing.apps().some((app) => app.weight && found[app.name].some((server) => server.up));
     r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');
 }
 

@@ -47,11 +47,14 @@ function text(state) {
         state.apps.map((app) => [labels(app), app.weight]));
     family('configured_share_ratio', 'gauge', 'Configured share of each app, 0 to 1.',
         state.apps.map((app) => [labels(app), app.share]));
-    family('servers', 'gauge', 'Servers of each app by the result of their last health probe.',
+    family('servers', 'gauge', 'Servers of each app by the result of their last health check.',
         each(state.apps, (app) => ['up', 'down'].map((is) => {
             const number = app.servers.filter((server) => server.up === (is === 'up')).length;
             return [labels(app, `,state="${is}"`), number];
         })));
+    family('ejected_servers', 'gauge', 'Servers that get no requests now, by reason; always 1.',
+        each(state.apps, (app) => app.servers.filter((server) => server.ejected).map((server) =>
+            [labels(app, `,server="${server.name}",reason="${server.ejected}"`), 1])));
     const c = state.connections;
     family('connections', 'gauge', 'Client connections by state.',
         ['active', 'reading', 'writing', 'waiting'].map((is) => [`{state="${is}"}`, c[is]]));

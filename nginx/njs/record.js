@@ -1,8 +1,11 @@
 // Counts every request to the public port once, when nginx logs it.
 //
 // The name of a counter is its kind, the app and, for some kinds, a detail, separated by spaces.
-// njs runs this file for each request, so it imports nothing, and creates what only few requests
-// need inside the functions that need it.
+// njs runs this file for each request, so it imports little, and creates what only few requests need
+// inside the functions that need it.
+
+import attempts from 'attempts.js';
+import ejections from 'ejections.js';
 
 // For `access_log if=`: counts the request and returns nothing, so that no line is written.
 function request(r) {
@@ -63,50 +66,30 @@ function count(v) {
         return app;
     }
 
-    // Splits nginx's values of all attempts: "a, b", with " : " after an internal redirect.
-    function list(text) {
-        return text ? text.split(/, | : /) : [];
-    }
-
     // Counts the attempts. Returns the app of the last one, or undefined.
-    function attempts() {
-        const addresses = list(v.upstream_addr);
-        const seconds = list(v.upstream_response_time);
-        const headers = list(v.upstream_header_time);
+    function countAttempts() {
         let app;
-        for (let i = 0; i < addresses.length; i++) {
+        attempts.all(v).forEach((attempt) => {
             // Without a port of an app it is the upstream's name: no server was available.
-            const attempted = route.ports[addresses[i].slice(addresses[i].lastIndexOf(':') + 1)];
-            if (attempted) {
-                app = attempted;
-                add('attempts', app, outcome(i), 1);
-                observe('upstream', app, seconds[i]);
+            const port = attempt.address.slice(attempt.address.lastIndexOf(':') + 1);
+            if (route.ports[port]) {
+                app = route.ports[port];
+                add('attempts', app, attempt.outcome, 1);
+                observe('upstream', app, attempt.seconds);
                 // Without a header the server has let the request wait to the end of the attempt.
-                observe('header', app, headers[i] === '-' ? seconds[i] : headers[i]);
+                observe('header', app, attempt.header === '-' ? attempt.seconds : attempt.header);
             }
-        }
+        });
         return app;
-    }
-
-    function outcome(i) {
-        if (list(v.upstream_header_time)[i] !== '-') {
-            return 'answered';
-        }
-        const connects = list(v.upstream_connect_time);
-        if (v.status === '499' && i === connects.length - 1) {
-            return 'aborted';
-        }
-        if (connects[i] === '-') {
-            return 'connect_failed';
-        }
-        return list(v.upstream_status)[i] === '504' ? 'timeout' : 'error';
     }
 
     // A list of times is not a number, so this request was answered at the first attempt.
     if (v.upstream_header_time >= 0) {
         return answered(v.app);
     }
-    const app = attempts();
+    // Those before it were noted when it was passed on.
+    ejections.note(attempts.sinceRedirect(v));
+    const app = countAttempts();
     if (app) {
         add('requests', app, v.status, 1);
         observe('duration', app, v.request_time);

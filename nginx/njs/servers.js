@@ -1,22 +1,23 @@
-// Probes the servers: each at most once a second, however many requests need the result.
+// The servers of the route: results of their checks, and probes for rollouts.
 
+import ejections from 'ejections.js';
+import pick from 'pick.js';
 import routing from 'routing.js';
 
-function isUp(server) {
-    const known = ngx.shared.states.get(server);
-    return known === undefined ? ask(server) : Promise.resolve(known === 1);
-}
-
-async function ask(server) {
-    let up = false;
-    try {
-        const answer = await ngx.fetch(`http://${server}/healthz`);
-        up = answer.status === 200;
-    } catch (error) {
-        // The server is down, whatever the error is.
-    }
-    ngx.shared.states.set(server, up ? 1 : 0);
-    return up;
+// Returns the servers of all apps: app -> [{name, up, ejected}]. `up` is the result of the last
+// check, `ejected` the reason why the server gets no requests now, or empty.
+function all() {
+    const marks = ejections.marks();
+    const out = route.rotation ? pick.ejected(route.rotation, marks) : [];
+    const found = {};
+    routing.apps().forEach((app) => {
+        found[app.name] = app.servers.map((server) => ({
+            name: server,
+            up: ngx.shared.failures.get(server) === 0,
+            ejected: out.indexOf(server) < 0 ? '' : marks[server],
+        }));
+    });
+    return found;
 }
 
 // Asks every server of an app for some paths now; a server answers with any status within the
@@ -35,19 +36,6 @@ async function head(url) {
     } catch (error) {
         return false;
     }
-}
-
-// Returns the servers of all apps: app -> [{name, up}].
-async function all() {
-    const found = {};
-    const asked = [];
-    routing.apps().forEach((app) => {
-        found[app.name] = [];
-        app.servers.forEach((server) => asked.push([app.name, server]));
-    });
-    const answers = await Promise.all(asked.map((pair) => isUp(pair[1])));
-    asked.forEach((pair, i) => found[pair[0]].push({ name: pair[1], up: answers[i] }));
-    return found;
 }
 
 export default { all, probe };

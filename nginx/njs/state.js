@@ -7,15 +7,15 @@ import servers from 'servers.js';
 // Returns the apps of the route, the counters of removed apps (`gone`), and nginx's own state.
 async function read(r) {
     const counters = series.read();
-    const up = await servers.all();
+    const found = servers.all();
     const apps = routing.apps();
     const total = apps.reduce((sum, app) => sum + app.weight, 0);
     const routed = apps.map((app) => {
-        const found = counted(counters, app.name);
-        found.weight = app.weight;
-        found.share = total ? app.weight / total : 0;
-        found.servers = up[app.name];
-        return found;
+        const counts = counted(counters, app.name);
+        counts.weight = app.weight;
+        counts.share = total ? app.weight / total : 0;
+        counts.servers = found[app.name];
+        return counts;
     });
     const known = Object.assign({}, counters.requests, counters.attempts);
     return {
@@ -24,7 +24,7 @@ async function read(r) {
         route: { version: route.version, changed: route.changed },
         connections: await connections(r),
         apps: routed,
-        gone: Object.keys(known).filter((app) => !(app in up)).map((app) => counted(counters, app)),
+        gone: Object.keys(known).filter((app) => !(app in found)).map((app) => counted(counters, app)),
         unrouted: (counters.unrouted || {})['-'] || {},
         probes: Object.assign({ healthz: 0, readyz: 0 }, (counters.probes || {})['-']),
         lost: ((counters.lost || {})['-'] || {})['-'] || 0,

@@ -464,6 +464,14 @@ def test_each_server_has_its_state(visit: Open) -> None:
     ]
 
 
+def test_an_ejected_server_has_its_reason(visit: Open) -> None:
+    one = app("app1", servers="up down", ejected="connect_failed")
+    seen = visit(status(one, app("app2"), at=0))
+    servers = seen.page.locator("#servers li")
+    expect(servers.first).to_have_text("down stack-app1-1:31000 ejected: no connection")
+    expect(servers.nth(1)).to_have_text("up stack-app1-0:31000")
+
+
 def test_an_app_that_leaves_the_route_leaves_the_page(visit: Open) -> None:
     seen = visit(two(0, 0, 0))
     seen.see(status(app("app2"), app("app3"), at=1, route="ba9876543210", changed=1))

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 import requests
 from docker.models.containers import Container
 
@@ -43,6 +44,19 @@ def test_an_app_killed_under_load_costs_next_to_nothing(stack: Deployment) -> No
     assert get.failures == []
     assert len(post.failures) <= LOST
     assert taken_twice(stack.nginx()) == []
+    wait_until_shared(stack)
+
+
+@pytest.mark.faults
+def test_six_restarts_under_load_lose_no_request(stack: Deployment) -> None:
+    app1 = stack.containers()[stack.output("containers")["apps"]["app1"][0]]
+    with wrk(stack.url, method="GET", rate=400) as get:
+        for _ in range(6):
+            app1.reload()
+            started = app1.attrs["State"]["StartedAt"]
+            app1.restart(timeout=5)
+            wait_until_back(app1, started)
+    assert get.failures == []
     wait_until_shared(stack)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from loadbalancer.nginx.live_route import LiveRoute
 from tests.monitoring import RULES, names_in_rules, promtool, rules
 from tests.stack.counters import settled
 from tests.stack.deployment import Deployment
@@ -42,8 +41,6 @@ def test_the_metrics_that_the_rules_ask_for_are_there(exposition: str) -> None:
 def test_a_real_prometheus_sees_the_shares_and_raises_no_alert(
     stack: Deployment, tmp_path: Path
 ) -> None:
-    nginx = LiveRoute(stack.nginx())
-    nginx.apply(nginx.text())  # a rotation that starts anew
     settled(stack)  # so that no request of before is seen
     with prometheus(target_of(stack), tmp_path) as server:
         loaded = server.get("rules")["groups"]

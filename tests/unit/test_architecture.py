@@ -18,6 +18,7 @@ CHANGES = (
     "a metric",
     "a drift kind",
     "an nginx directive",
+    "a cause to eject a server",
     "an app",
     "a verb",
 )

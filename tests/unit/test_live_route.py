@@ -1,5 +1,6 @@
 """Changes of the live route and files that fail half-way, with an engine that a test scripts."""
 
+import json
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
@@ -146,3 +147,17 @@ def test_an_error_names_both_failures_where_nothing_can_be_put_back(nginx: Nginx
         patch.setattr(LiveRoute, "_reload", fail)
         with pytest.raises(RouteError, match="second; and the route before could not be put back"):
             LiveRoute(CONTAINER).apply(NEW)
+
+
+def test_a_table_of_another_route_is_no_route_in_force(
+    nginx: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveRoute, "_has_loaded", lambda *_: True)
+    route = LiveRoute(CONTAINER)
+    route.apply(NEW)
+    assert route.in_force() == NEW
+    table = json.loads(nginx.files["route.json"])
+    table["rotation"]["bounds"] = [7]
+    for edited in (json.dumps(table).encode(), b"{}", b"[]", b"7", b"not JSON", b""):
+        nginx.files["route.json"] = edited
+        assert route.in_force() == NEW + "# route.json has the table of another route.\n"

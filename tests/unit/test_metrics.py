@@ -43,6 +43,9 @@ APPS = st.one_of(
         share=RATIOS,
         servers_up=SERVERS,
         servers_down=SERVERS,
+        ejected=st.dictionaries(
+            st.integers(1, 9).map("server{}:5001".format), st.sampled_from(sorted(reading.EJECTED))
+        ),
     ),
     st.builds(AppReading, requests=CODES, received=COUNTS),
 )
@@ -92,6 +95,7 @@ loadbalancer_servers{app="app1",state="down"} 2
 loadbalancer_requests_total{app="gone",code="200"} 5
 loadbalancer_connections{state="active"} 3
 loadbalancer_probes_total{probe="healthz"} 8
+loadbalancer_ejected_servers{app="app1",server="app1-2:5001",reason="check"} 1
 loadbalancer_route_info{version="0123456789ab"} 1
 loadbalancer_route_changed_timestamp_seconds 1795359000.5
 loadbalancer_lost_records_total 0
@@ -111,6 +115,7 @@ def test_a_text_as_nginx_writes_it() -> None:
         share=0.6,
         servers_up=1,
         servers_down=2,
+        ejected={"app1-2:5001": "check"},
     )
     assert reading.parse(TEXT, 7.0) == Reading(
         time=7.0,

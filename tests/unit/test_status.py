@@ -546,12 +546,25 @@ def test_the_last_line_of_a_stack_without_drift() -> None:
     assert compare(Desired(), Actual()) == []
 
 
+def test_ejected_servers_are_named_and_are_no_drift() -> None:
+    ejected = {"app1:5001": "connect_failed", "app2:5002": "check"}
+    status = Status("dev", "http://here", (SAME,), ejected=ejected)
+    assert shown(status) == [
+        "dev: server app1:5001 is ejected: no connection",
+        "dev: server app2:5002 is ejected: health checks fail",
+        "dev: no drift in 1 resources, serving at http://here",
+    ]
+    assert as_object(status)["ejected"] == ejected
+    assert not status.drift
+
+
 def test_the_status_as_json() -> None:
     assert as_object(Status("dev", "", (SAME, LONG))) == {
         "stack": "dev",
         "url": None,
         "drift": True,
         "updating": None,
+        "ejected": {},
         "resources": [
             {
                 "name": "port 8080",

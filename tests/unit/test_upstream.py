@@ -16,10 +16,11 @@ WEIGHTS = {"app1": 6, "app2": 0}
 
 def test_the_block_names_each_server_with_its_share() -> None:
     lines = [line.strip() for line in upstream.render([APP2, APP1], WEIGHTS).splitlines()]
-    assert "server lb-dev-app1-1a2b3c4:5001 weight=3 max_fails=1 fail_timeout=2s resolve;" in lines
-    assert "server lb-dev-app2-5d6e7f8:5002 down max_fails=1 fail_timeout=2s resolve;" in lines
+    assert f"server {APP1.address} weight=3 max_fails=0 route={APP1.route} resolve;" in lines
+    assert f"server {APP2.address} down max_fails=0 route={APP2.route} resolve;" in lines
     assert '"~:5001$" app1; # weight 6' in lines
     assert "zone apps 512k;" in lines
+    assert "sticky route $pick;" in lines
     assert "keepalive 64;" in lines
 
 
@@ -38,7 +39,7 @@ def test_nothing_but_names_and_numbers_gets_into_the_text(
     text = upstream.render([server], {app: weight})
     (line,) = [line for line in text.splitlines() if "resolve" in line]
     assert re.fullmatch(
-        r" {4}server [A-Za-z0-9_.-]+:\d+ (weight=\d+|down) max_fails=1 fail_timeout=2s resolve;",
+        r" {4}server [A-Za-z0-9_.-]+:\d+ (weight=\d+|down) max_fails=0 route=[0-9a-f]{12} resolve;",
         line,
     )
 
@@ -60,8 +61,10 @@ def test_newcomers_are_staged_without_a_share_and_checked() -> None:
     assert text is not None
     block = text[text.index("upstream apps {") : text.index("}")]
     assert "server lb-dev-app2-5d6e7f8:5002 down resolve;" in block
-    assert "server lb-dev-app1-1a2b3c4:5001 weight=3 max_fails=1 fail_timeout=2s resolve;" in block
+    assert f"server {APP1.address} weight=3 max_fails=0 route={APP1.route} resolve;" in block
     assert "location = /0 { proxy_pass http://staged_0/healthz; }" in text
+    # As the health check of the container has it: an app may accept no other.
+    assert "proxy_set_header Host localhost;" in text
 
 
 def test_a_route_without_an_upstream_block_is_not_staged() -> None:
@@ -107,6 +110,8 @@ def test_the_table_for_the_metrics() -> None:
             {"name": "app1", "weight": 6, "servers": [APP1.address]},
             {"name": "app2", "weight": 0, "servers": [APP2.address]},
         ],
+        "rotation": {"servers": [APP1.address], "bounds": [1], "total": 1, "stride": 1},
+        "routes": {APP1.address: APP1.route, APP2.address: APP2.route},
     }
 
 

@@ -80,6 +80,12 @@ def test_figures_on_a_terminal() -> None:
     assert text.splitlines()[-1] == "Requests that reached no app: 7 got 503"
 
 
+def test_ejected_servers_are_named() -> None:
+    apps = {**APPS, "app1": replace(APPS["app1"], ejected={"lb-app1:5001": "connect_failed"})}
+    text = terminal(Figures(URL, 111.0, replace(START, apps=apps), None), 120)
+    assert text.splitlines()[-1] == "Ejected: lb-app1:5001: no connection"
+
+
 @pytest.mark.parametrize("width", [80, 82, 85, 90, 100, 200])
 @pytest.mark.parametrize("requests", [160, 160_000])
 def test_nothing_is_cut_off_on_a_terminal_of_usual_width(width: int, requests: int) -> None:

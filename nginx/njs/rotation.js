@@ -1,0 +1,44 @@
+// Picks the server of each request, and tells what follows when no server has answered it.
+
+import attempts from 'attempts.js';
+import ejections from 'ejections.js';
+import pick from 'pick.js';
+
+// For `sticky route`: the name of the server to pass the request to, or nothing where nginx's own
+// rotation decides. nginx asks once for each time that the request enters the upstream.
+function server(r) {
+    const whole = route.rotation;
+    if (!whole || !whole.total) {
+        return '';
+    }
+    // A second time must not take a turn from the requests that come for the first time.
+    const turn = ngx.shared.turns.incr(r.variables.upstream_addr ? 'again' : 'first', 1, 0);
+    let table = whole;
+    if (ngx.shared.marks.keys(1).length) {
+        const out = pick.ejected(whole, ejections.marks());
+        table = out.length ? pick.without(whole, out) : whole;
+    }
+    return route.routes[pick.choose(table, turn)];
+}
+
+// For error_page: a request is passed on once more if no server has taken it, or if it may be
+// repeated and the server failed it as it would fail any other. nginx's own retries end when the
+// list of servers changes meanwhile.
+function next(r) {
+    const tried = attempts.all(r.variables);
+    ejections.note(tried);
+    if (!tried.some((attempt) => attempt.taken)) {
+        return '@again';
+    }
+    const last = tried[tried.length - 1];
+    const repeatable = ['GET', 'HEAD', 'OPTIONS'].indexOf(r.method) >= 0;
+    return repeatable && (last.failed || hangs(last)) ? '@again' : '@no_answer';
+}
+
+// A server that did not answer in time and fails its checks is not slow with this one request.
+function hangs(attempt) {
+    const name = ngx.shared.addresses.get(attempt.address);
+    return attempt.outcome === 'timeout' && name !== undefined && ngx.shared.marks.has(name);
+}
+
+export default { server, next };

@@ -1,0 +1,54 @@
+"""njs modules without effects, run by the JavaScript engine that comes with Playwright."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import playwright
+
+MODULES = Path(__file__).resolve().parents[1] / "nginx" / "njs"
+NODE = Path(str(playwright.__file__)).parent / "driver" / "node"
+
+Call = Callable[..., Any]
+"""Calls an exported function by its name with values, and returns its result."""
+
+_SERVE = """
+import readline from 'node:readline';
+import module from './module.mjs';
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [name, ...values] = JSON.parse(line);
+    console.log(JSON.stringify(module[name](...values)));
+}
+"""
+
+
+@contextmanager
+def loaded(name: str) -> Iterator[Call]:
+    """Load a module that imports no other, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(MODULES / name, Path(folder, "module.mjs"))
+        Path(folder, "serve.mjs").write_text(_SERVE)
+        with subprocess.Popen(
+            [str(NODE), "serve.mjs"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            requests, answers = process.stdin, process.stdout
+            assert requests
+            assert answers
+
+            def call(*values: object) -> Any:
+                requests.write(json.dumps(values) + "\n")
+                requests.flush()
+                return json.loads(answers.readline())
+
+            yield call
+            requests.close()
