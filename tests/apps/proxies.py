@@ -151,15 +151,15 @@ def stub(client: docker.DockerClient, image: str, app: str) -> Iterator[str]:
 @contextlib.contextmanager
 def proxy(client: docker.DockerClient, image: str, **options: Any) -> Iterator[Proxy]:
     """Run nginx's image as the stack does, with volumes of its own."""
-    volumes = [FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER]
-    tmpfs = options.pop("tmpfs", {})
+    named = options.pop("volumes", {})
+    folders = (FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER)
     container = client.containers.create(
         image,
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
-        volumes=[one for one in volumes if one not in tmpfs],
-        tmpfs={"/tmp": "", **tmpfs},  # noqa: S108 - the container's own
+        volumes=[f"{named[one]}:{one}" if one in named else one for one in folders],
+        tmpfs={"/tmp": ""},  # noqa: S108 - the container's own
         labels={"test": "apps"},
         **options,
     )

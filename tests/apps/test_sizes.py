@@ -156,11 +156,16 @@ def small_spool(
     client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]
 ) -> Iterator[Proxy]:
     """An nginx with room for 4 MiB of uploads."""
-    tmpfs = {SPOOL_FOLDER: "size=4m,mode=1777"}
-    with proxies.proxy(client, nginx_image, tmpfs=tmpfs) as one:
-        one.configure()
-        one.route(stubs)
-        yield one
+    # Docker gives a new volume the owner of the folder in the image, which a plain tmpfs has not.
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=4m"}
+    volume = client.volumes.create(driver_opts=options, labels={"test": "apps"})
+    try:
+        with proxies.proxy(client, nginx_image, volumes={SPOOL_FOLDER: volume.name}) as one:
+            one.configure()
+            one.route(stubs)
+            yield one
+    finally:
+        volume.remove(force=True)
 
 
 def test_an_upload_that_finds_no_room_is_refused_and_the_next_one_is_not(
