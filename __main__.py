@@ -7,8 +7,7 @@ import pulumi
 from loadbalancer import names
 from loadbalancer.config.host_ports import ADMIN_BIND
 from loadbalancer.nginx import shares
-from loadbalancer.providers.nginx_files import NginxFiles
-from loadbalancer.resources import backend, network, outputs, ports, route, stack
+from loadbalancer.resources import backend, files, network, outputs, ports, route, stack
 from loadbalancer.resources.proxy import Proxy, ProxyArgs
 
 # The stack's name, checked settings and apps.
@@ -29,13 +28,14 @@ backends = backend.declare(this_stack.apps, stack_network, listening_ports, host
 apps = list(backends.values())
 proxy = Proxy("nginx", ProxyArgs(Path("nginx"), stack_network, host_ports, apps))
 
-# nginx.conf, njs modules and the live page; they change in the running nginx.
-files = NginxFiles("nginx", container=proxy.container, path=Path("nginx"))
+# nginx.conf, njs modules, the live page and the settings; they change in the running nginx.
+url = outputs.url(settings.bind, host_ports.public)
+nginx_files = files.declare(Path("nginx"), proxy, stack_network, url)
 
 # The share of requests that each server gets; it changes in the running nginx.
-route.declare(this_stack, proxy, files, backends, listening_ports)
+route.declare(this_stack, proxy, nginx_files, backends, listening_ports)
 
-pulumi.export("url", outputs.url(settings.bind, host_ports.public))
+pulumi.export("url", url)
 pulumi.export("adminUrl", outputs.url(ADMIN_BIND, host_ports.admin))
 pulumi.export("weights", settings.weights)
 pulumi.export("percentages", shares.percentages(settings.weights))

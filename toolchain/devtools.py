@@ -26,12 +26,21 @@ class Tool:
     """What to do where the package is not available."""
     unpacked: bool = False
     """Whether the package is unpacked into the cache instead of being installed."""
+    version_option: str = "--version"
+    """What makes the program print its version in the first line that is not empty."""
 
 
 # Debian's prometheus is unpacked, because its installation starts a server on port 9090. Its two
 # programs need only the C library.
 TOOLS = (
     Tool("wrk", "the load tests", "wrk", "Install wrk."),
+    Tool(
+        "slowhttptest",
+        "the tests of slow attacks",
+        "slowhttptest",
+        "Install slowhttptest.",
+        version_option="-h",
+    ),
     Tool(
         "chromium",
         "the tests of the live page",
@@ -63,15 +72,15 @@ def find(program: str) -> Path | None:
     return None if found is None else Path(found)
 
 
-def version_of(program: Path) -> str | None:
+def version_of(program: Path, option: str = "--version") -> str | None:
     """Return the version that a program prints, or None when it prints nothing.
 
     The exit code is ignored: wrk always exits with 1.
     """
-    done = attempt([program, "--version"], VERSION_TIMEOUT)
+    done = attempt([program, option], VERSION_TIMEOUT)
     if done is None:
         return None
-    first = done.stdout.partition("\n")[0].strip()
+    first = done.stdout.strip().partition("\n")[0].strip()
     number = re.search(r"\d+(\.\d+)+", first)
     return number[0] if number else first or None
 
@@ -104,7 +113,7 @@ def ensure(tool: Tool, report: Report) -> Outcome:
 
 def _describe(tool: Tool) -> str | None:
     program = find(tool.program)
-    version = None if program is None else version_of(program)
+    version = None if program is None else version_of(program, tool.version_option)
     return None if version is None else f"{version} at {program}"
 
 

@@ -32,6 +32,7 @@ def conflicts(
             path = f"apps.{app}.directPort"
             reason = f"leads to one container, and {app} has {replicas} replicas"
             yield Problem(path, one.direct_port, reason, f"Remove it: {fix.remove(path)}")
+    yield from _untellable_clients(settings, fix)
     for key, value, reason in rollout_conflicts(settings.rollout):
         path = f"rollout.{key}"
         yield Problem(path, value, reason, f"Remove it: {fix.remove(path)}")
@@ -49,6 +50,18 @@ def _duplicate_ports(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
             reason = f"is already used by {used[number]}"
             yield Problem(path, number, reason, f"Use another: {fix.set(path, other)}")
         used.setdefault(number, path)
+
+
+def _untellable_clients(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
+    """Find trusted proxies on this host whose connections look like those of clients."""
+    own = [one for one in settings.trusted_proxies if one.is_loopback]
+    if own and settings.bind.version == 6 and not settings.bind.is_loopback:  # noqa: PLR2004
+        reason = (
+            f"stands for this host, and with bind {settings.bind} Docker passes the connections of "
+            "all IPv6 clients on as if they came from it"
+        )
+        bind = fix.set("bind", "127.0.0.1")
+        yield Problem("trustedProxies", str(own[0].network_address), reason, f"Use IPv4: {bind}")
 
 
 def _no_share(
@@ -117,6 +130,12 @@ def advice(
         yield f"apps/{app} has no weight, so it is not deployed. Set one: {command}"
     if cycle > LONG_CYCLE:
         yield f"shares are exact over one cycle of {cycle:,} requests"
+    if settings.http.proxy_protocol and not settings.trusted_proxies:
+        command = fix.set("trustedProxies")
+        yield (
+            "http.proxyProtocol: the address of the client is not taken from any proxy. Name those "
+            f"that are trusted: {command}"
+        )
     for app in settings.weights:
         port = settings.app(app).direct_port
         if port is not None:

@@ -19,7 +19,7 @@ _NAMED_BY_APP = ("weights", "apps", "rollout.to")
 """Keys whose values are named by apps."""
 _MOVED = {"replicas": "replicas", "directPorts": "directPort"}
 """Former keys that held a value of each app, and the key below `apps.<name>` that replaced them."""
-_PAIRS = ("weights", "baseImages", "limits", "to", *_MOVED)
+_PAIRS = ("weights", "baseImages", "http", "limits", "perClient", "to", *_MOVED)
 """Names of keys, at any depth, whose value may be a list such as `app1=7,app2=3`."""
 
 

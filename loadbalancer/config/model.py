@@ -18,14 +18,18 @@ from loadbalancer.config.values import (
     Address,
     Duration,
     Flag,
+    HeaderSize,
     ImageName,
     Json,
     Memory,
     Model,
+    Networks,
     Pairs,
     Percentage,
     Port,
     Processors,
+    Size,
+    Timeout,
     Weights,
     choice,
     text,
@@ -65,6 +69,67 @@ class Limits(Model):
     )
     cpus: Processors = Field(
         default=1.0, description="Processors that one container of an app may use.", examples=["1"]
+    )
+
+
+class ClientLimits(Model):
+    """Keys of `limits.perClient`; a limit that is not set does not hold."""
+
+    connections: Annotated[int, whole_number(1, 65535)] | None = Field(
+        default=None,
+        description="Requests that one client address may have in progress at the same time, each "
+        "on a connection of its own; more are refused with 429.",
+        examples=["100"],
+    )
+    requests: Annotated[int, whole_number(1, 1_000_000)] | None = Field(
+        default=None,
+        description="Requests per second of one client address, and as many at once; more are "
+        "refused with 429.",
+        examples=["50"],
+    )
+
+
+class StackLimits(Limits):
+    """Keys of `limits`: those of each app, and those of each client."""
+
+    per_client: Annotated[ClientLimits, Pairs] = Field(
+        default=ClientLimits(),
+        description="Limits of each client address; none by default.",
+        examples=["connections=100,requests=50"],
+    )
+
+
+class Http(Model):
+    """Keys of `http`; sizes and durations stay text, such as `100MB` and `60s`."""
+
+    max_body: Size = Field(
+        default="100MB",
+        description="Largest body of a request; a larger one is refused with 413.",
+        examples=["100MB"],
+    )
+    header_size: HeaderSize = Field(
+        default="32KB",
+        description="Largest header of a response, and largest line in the header of a request: a "
+        "longer address is refused with 414, a larger field with 431.",
+        examples=["32KB"],
+    )
+    read_timeout: Timeout = Field(
+        default="60s",
+        description="Longest pause of an app before and within its response, after which the "
+        "client gets 504, and of a client within its body.",
+        examples=["60s"],
+    )
+    send_timeout: Timeout = Field(
+        default="10min",
+        description="Longest time in which a client takes nothing of its response, or an app "
+        "nothing of a request.",
+        examples=["10min"],
+    )
+    proxy_protocol: Flag = Field(
+        default=False,
+        description="Whether every connection to `port` starts with a header of the PROXY "
+        "protocol, whose address of the client is taken from `trustedProxies`.",
+        examples=["true"],
     )
 
 
@@ -219,7 +284,11 @@ class Settings(Model):
         json_schema_extra={"item": "6"},
     )
     replicas: Replicas = 1
-    limits: AppLimits = Limits()
+    limits: Annotated[StackLimits, Pairs] = Field(
+        default=StackLimits(),
+        description="Limits of each container of an app, and of each client.",
+        examples=["memory=256,cpus=1"],
+    )
     threads: Threads = 32
     workers: Workers = 1
     request_log: RequestLog = "errors"
@@ -246,6 +315,24 @@ class Settings(Model):
         "takes a free one and keeps it.",
         examples=["9113"],
     )
+    http: Annotated[Http, Pairs] = Field(
+        default=Http(),
+        description="Sizes and times that nginx allows requests and responses.",
+        examples=["maxBody=100MB,readTimeout=60s"],
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses or networks of proxies in front of this one whose word on the "
+        "client is taken: `X-Forwarded-*` and the PROXY protocol. 127.0.0.1 stands for programs "
+        "on this host. What any other client sends is replaced.",
+        examples=["10.0.0.0/8,192.168.1.5"],
+    )
+    access_log: Annotated[str, choice("all", "errors", "none")] = Field(
+        default="all",
+        description="Requests for which nginx writes a line: all, those answered with 400 and "
+        "above, or none. Metrics count all.",
+        examples=["errors"],
+    )
     base_images: Annotated[BaseImages, Pairs] = Field(
         default=BaseImages(),
         description="Images that the stack's own images are built on.",
@@ -271,7 +358,8 @@ class Settings(Model):
         """Resolve the settings of one app: its own over those for all apps."""
         shared = AppSettings.model_fields.keys() & Settings.model_fields.keys()
         own = self.apps.get(name, AppSettings()).model_dump(exclude_unset=True)
-        return AppSettings.model_validate(_merge(self.model_dump(include=shared), own))
+        of_all = self.model_dump(include=shared, exclude={"limits": {"per_client"}})
+        return AppSettings.model_validate(_merge(of_all, own))
 
 
 def _merge(defaults: dict[str, object], own: dict[str, object]) -> dict[str, object]:

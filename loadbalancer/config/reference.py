@@ -134,9 +134,12 @@ def _kinds(annotation: Any, metadata: Any = ()) -> Iterator[str]:
 
 def _written(value: object) -> str:
     if isinstance(value, BaseModel):
-        value = value.model_dump(by_alias=True)
+        value = value.model_dump(by_alias=True, exclude_none=True)
     if isinstance(value, Mapping):
-        return ",".join(f"{name}={_written(one)}" for name, one in value.items())
+        parts = {name: _written(one) for name, one in value.items()}
+        return ",".join(f"{name}={text}" for name, text in parts.items() if text)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

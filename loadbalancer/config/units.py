@@ -1,4 +1,4 @@
-"""Percentages, durations, steps and paces, as people write them in the configuration."""
+"""Percentages, durations, sizes, steps and paces, as people write them in the configuration."""
 
 import re
 from fractions import Fraction
@@ -9,6 +9,7 @@ MAX_STEPS = 1000
 
 _PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%?")
 _DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,3})?) ?(ms|s|min|m|h)?")
+_SIZE = re.compile(r"(\d{1,7}) ?(k|m|g)i?b?", re.IGNORECASE)
 _STEP_NUMBERS = re.compile(r"[1-9]\d{0,3}( *, *[1-9]\d{0,3})*")
 _SECONDS = {
     "ms": Fraction(1, 1000),
@@ -17,6 +18,10 @@ _SECONDS = {
     "min": Fraction(60),
     "h": Fraction(3600),
 }
+_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
+_LONGEST_TIMEOUT = 24 * 3600
+_SMALLEST_HEADER, _LARGEST_HEADER = 4 * 2**10, 2**20
+"""nginx takes a buffer of each size for each request, so that it must stay small."""
 
 
 def parse_percentage(text: str) -> Fraction:
@@ -59,6 +64,43 @@ def parse_positive_duration(text: str) -> Fraction:
     if not seconds:
         raise ValueError(f"{text!r} is not a duration above 0")
     return seconds
+
+
+def parse_timeout(text: str) -> Fraction:
+    """Read the time that somebody may be silent as seconds: above 0, and at most a day.
+
+    Raises:
+        ValueError: when the text is no such duration.
+    """
+    seconds = parse_positive_duration(text)
+    if seconds > _LONGEST_TIMEOUT:
+        raise ValueError(f"{text!r} is longer than 24h")
+    return seconds
+
+
+def parse_size(text: str) -> int:
+    """Read `100MB`, `32 KB` or `1g` as bytes; as in nginx, 1 KB is 1,024 bytes.
+
+    Raises:
+        ValueError: when the text is not a size above 0.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    size = int(found[1]) * _BYTES[found[2].lower()] if found else 0
+    if not size:
+        raise ValueError(f"{text!r} is not a size such as 32KB, 100MB or 1GB")
+    return size
+
+
+def parse_header_size(text: str) -> int:
+    """Read the size of a header as bytes.
+
+    Raises:
+        ValueError: when the text is not a size from 4KB to 1MB.
+    """
+    size = parse_size(text)
+    if not _SMALLEST_HEADER <= size <= _LARGEST_HEADER:
+        raise ValueError(f"{text!r} is not a size from 4KB to 1MB")
+    return size
 
 
 def parse_steps(text: str) -> tuple[Fraction, ...]:

@@ -4,7 +4,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -131,6 +138,22 @@ def _address(value: object) -> IPv4Address | IPv6Address:
         raise PydanticCustomError("address", "is not an IP address of the host") from None
 
 
+def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read a list, its JSON text, or a text with commas."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+        except json.JSONDecodeError as error:
+            raise PydanticCustomError("json", f"is not valid JSON: {error}") from None
+    parts = value if isinstance(value, list | tuple) else [value]
+    try:
+        return tuple(ip_network(text) for one in parts if (text := str(one).strip()))
+    except ValueError:
+        raise PydanticCustomError(
+            "networks", "is not a list of IP addresses or networks, such as 10.0.0.0/8,192.168.1.5"
+        ) from None
+
+
 def choice(*choices: str) -> Check:
     """Accept one of some words."""
 
@@ -159,7 +182,13 @@ Memory = Annotated[int, whole_number(32, 1_048_576)]
 """MiB."""
 Processors = Annotated[float, Check(_processors, kind="number, 0.01 to 1024")]
 Address = Annotated[IPv4Address | IPv6Address, Check(_address, kind="IP address")]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...], Check(_networks, kind="IP addresses or networks")
+]
 ImageName = Annotated[str, Check(_image_reference, kind="name of an image")]
 Flag = Annotated[bool, Check(_flag, kind="true or false")]
 Percentage = Annotated[str, text(units.parse_percentage, "percentage")]
 Duration = Annotated[str, text(units.parse_positive_duration, "duration")]
+Timeout = Annotated[str, text(units.parse_timeout, "duration, at most 24h")]
+Size = Annotated[str, text(units.parse_size, "size")]
+HeaderSize = Annotated[str, text(units.parse_header_size, "size, 4KB to 1MB")]

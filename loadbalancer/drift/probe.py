@@ -51,6 +51,11 @@ class Answer:
     dead: bool = False
 
 
+_CLOSED = Answer(problem="closes connections without an answer", dead=True)
+_PROXY_HEADER = b"PROXY UNKNOWN\r\n"
+"""Says that the connection is of the proxy itself, here of this program."""
+
+
 def engine_host(client: Client) -> str | None:
     """Name the machine on which an engine publishes ports; None where it is this one.
 
@@ -117,11 +122,22 @@ def ask_all(targets: Iterable[Published], timeout: float = TIMEOUT) -> Mapping[P
 
 
 def ask(host: str, port: int, timeout: float = TIMEOUT) -> Answer:
-    """Send one request for `/`, whatever proxies the environment names."""
+    """Send one request for `/`, whatever proxies the environment names.
+
+    A port that expects the PROXY protocol closes a connection without it, and is asked with it.
+    """
+    answer = _ask(host, port, timeout)
+    if answer == _CLOSED:
+        return _ask(host, port, timeout, _PROXY_HEADER)
+    return answer
+
+
+def _ask(host: str, port: int, timeout: float, preamble: bytes = b"") -> Answer:
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         try:
             connection.connect()
+            connection.sock.sendall(preamble)
         except ConnectionRefusedError:
             return Answer(problem="refuses connections", dead=True)
         except TimeoutError:
@@ -133,7 +149,7 @@ def ask(host: str, port: int, timeout: float = TIMEOUT) -> Answer:
     except TimeoutError:
         return Answer(problem=f"no answer within {timeout:g} s")
     except (OSError, http.client.HTTPException):
-        return Answer(problem="closes connections without an answer", dead=True)
+        return _CLOSED
     finally:
         connection.close()
     return Answer(status, f"answers {status}" if status in _NO_SERVER else "")

@@ -12,6 +12,8 @@ ROUTE_FOLDER = "/etc/nginx/route"
 """Where the volume with the route is mounted; nginx.conf includes the files in it."""
 FILES_FOLDER = "/etc/nginx/files"
 """Where the volume with nginx.conf and its files is mounted: one folder for each version."""
+SPOOL_FOLDER = "/var/spool/nginx"
+"""Where the volume is mounted in which nginx stores the bodies of requests."""
 CURRENT = f"{FILES_FOLDER}/current"
 """Link to the version that nginx reads; its master was started with this path."""
 

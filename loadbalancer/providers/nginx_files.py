@@ -1,5 +1,6 @@
 """NginxFiles: the dynamic resource that puts nginx.conf and all it needs into a running nginx."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ IMAGE = ("Dockerfile", "image")
 
 
 class NginxFilesProvider(InNginxProvider):
-    """Keeps the files of one nginx container equal to those of a folder.
+    """Keeps the files of one nginx container equal to those of a folder, and to its settings.
 
-    The state holds their digests, so that a preview names the files that change.
+    The state holds their digests, so that a preview names the files that change. Of the settings,
+    which are files that the program writes, it has the text as well.
     """
 
     desired = "files"
@@ -30,7 +32,7 @@ class NginxFilesProvider(InNginxProvider):
         """Apply the files, if they are still those of the preview."""
         from loadbalancer.nginx.live_files import FilesError, LiveFiles  # noqa: PLC0415
 
-        found = read(Path(props["folder"]))
+        found = {**read(Path(props["folder"])), **encoded(props["settings"])}
         for name in sorted(found.keys() | props["files"].keys()):
             if name not in found or content.digest(found[name]) != props["files"].get(name):
                 path = Path(props["folder"]) / name
@@ -54,6 +56,11 @@ def read(path: Path) -> dict[str, bytes]:
     return {one.name: one.path.read_bytes() for one in found}
 
 
+def encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Encode files that the program writes."""
+    return {name: text.encode() for name, text in texts.items()}
+
+
 def source(path: Path) -> Source:
     """Describe which files of nginx's folder go into the running nginx."""
     return Source(path.parent, path.name, without=IMAGE)
@@ -75,6 +82,7 @@ class NginxFiles(Resource, module="loadbalancer", name="NginxFiles"):
         name: str,
         container: pulumi.Input[str],
         path: Path,
+        settings: pulumi.Input[Mapping[str, str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the files of an nginx.
@@ -83,8 +91,19 @@ class NginxFiles(Resource, module="loadbalancer", name="NginxFiles"):
             name: the resource's name.
             container: ID of nginx's container.
             path: folder with nginx.conf.
+            settings: the text of files that stand in place of those of the folder, by their paths.
             opts: Pulumi's options.
         """
-        digests = {name: content.digest(data) for name, data in read(path).items()}
-        inputs = {"container": container, "folder": path.as_posix(), "files": digests}
+        files = read(path)
+
+        def digests(texts: Mapping[str, str]) -> dict[str, str]:
+            every = {**files, **encoded(texts)}
+            return {name: content.digest(data) for name, data in every.items()}
+
+        inputs = {
+            "container": container,
+            "folder": path.as_posix(),
+            "files": pulumi.Output.from_input(settings).apply(digests),
+            "settings": settings,
+        }
         super().__init__(NginxFilesProvider(), name, inputs, opts)

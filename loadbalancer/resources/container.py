@@ -10,6 +10,9 @@ import pulumi_docker as docker
 from loadbalancer.config import host_ports
 from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 
+_LOG_OPTIONS = {"mode": "non-blocking", "max-buffer-size": "4m"}
+"""A program goes on when the engine is slow to store its output; what does not fit is dropped."""
+
 
 def run(
     name: str,
@@ -56,6 +59,7 @@ def run(
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges"],
         log_driver="local",
+        log_opts=_LOG_OPTIONS,
         restart="unless-stopped",
         start=not published,
         # Of one that a Handover starts, Pulumi would ask for a change: it does not run at first.

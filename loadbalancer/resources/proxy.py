@@ -13,7 +13,7 @@ from loadbalancer.config import port_checks
 from loadbalancer.config.host_ports import ADMIN_BIND, ADMIN_PORT, LISTENING_PORT
 from loadbalancer.engine import ports
 from loadbalancer.engine.container import Container
-from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
+from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER
 from loadbalancer.providers import nginx_files
 from loadbalancer.providers.handover import Handover
 from loadbalancer.resources import container, image
@@ -56,11 +56,16 @@ class Proxy(pulumi.ComponentResource):
             labels=network.labels,
             opts=child,
         )
-        # Volumes outlive the container: a new nginx starts with the last files and route.
+        # Volumes outlive the container: a new nginx starts with the last files and route. The third
+        # one has room for bodies of requests.
         labels = [docker.VolumeLabelArgs(label=k, value=v) for k, v in network.labels.items()]
         volumes = {
             path: docker.Volume(f"{network.prefix}-{kind}", labels=labels, opts=child)
-            for kind, path in (("files", FILES_FOLDER), ("route", ROUTE_FOLDER))
+            for kind, path in (
+                ("files", FILES_FOLDER),
+                ("route", ROUTE_FOLDER),
+                ("spool", SPOOL_FOLDER),
+            )
         }
         running = container.run(
             f"{network.prefix}-{name}",

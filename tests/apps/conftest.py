@@ -9,8 +9,9 @@ from typing import Any
 import docker
 import pytest
 
-from tests.apps import containers
+from tests.apps import containers, proxies
 from tests.apps.containers import APPS, App
+from tests.apps.proxies import Proxy
 
 Run = Callable[..., App]
 Build = Callable[..., str]
@@ -150,3 +151,40 @@ def app(start: Run, image: str) -> App:
 def slow(start: Run, slow_image: str) -> App:
     """A healthy container of the app that can be made to wait."""
     return start(slow_image)
+
+
+@pytest.fixture(scope="session")
+def nginx_image(client: docker.DockerClient) -> Iterator[str]:
+    """nginx's image, built on the base image that this machine has."""
+    name = containers.build(client, proxies.NGINX, {"NGINX_IMAGE": proxies.nginx_image(client)})
+    yield name
+    containers.remove_image(client, name)
+
+
+@pytest.fixture(scope="session")
+def stubs(client: docker.DockerClient, python_image: str) -> Iterator[dict[str, str]]:
+    """The addresses of a stub of each app."""
+    with ExitStack() as cleanup:
+        yield {
+            app: cleanup.enter_context(proxies.stub(client, python_image, app))
+            for app in proxies.PORTS
+        }
+
+
+@pytest.fixture(scope="session")
+def session_proxy(
+    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]
+) -> Iterator[Proxy]:
+    """The nginx of `proxy`."""
+    with proxies.proxy(client, nginx_image) as one:
+        one.configure()
+        one.route(stubs)
+        yield one
+
+
+@pytest.fixture
+def proxy(session_proxy: Proxy) -> Proxy:
+    """An nginx with the default settings in front of a stub of each app."""
+    session_proxy.configure()
+    session_proxy.wait_until_answered()
+    return session_proxy

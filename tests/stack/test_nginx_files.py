@@ -16,7 +16,7 @@ from tests.stack.deployment import Changes, Deployment
 from tests.stack.failing import wait_until_answered
 from tests.stack.load import wrk
 
-SIZE = "client_max_body_size 16m"
+SIZE = "keepalive_timeout 75s"
 
 Edit = Callable[[str, str, str], None]
 
@@ -87,7 +87,7 @@ def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     stack: Deployment, edit: Edit
 ) -> None:
     before, served = stack.ids(), LiveFiles(stack.nginx()).in_force()
-    edit("nginx.conf", SIZE, "client_max_body_size much")
+    edit("nginx.conf", SIZE, "keepalive_timeout much")
     with pytest.raises(PulumiError, match=r"invalid value in nginx.conf:\d+"):
         stack.up()
     assert stack.ids() == before
@@ -100,7 +100,7 @@ def test_what_nginx_refuses_is_reported_in_its_words_and_nothing_changes(
     [
         ("nginx.conf", b"js_path njs;", b"", 'Cannot load module "record.js"'),
         ("njs/record.js", b"function", b"fonction", "SyntaxError"),
-        ("nginx.conf", b"listen 8080;", b"listen 192.0.2.1:8080;", "bind"),
+        ("nginx.conf", b"listen 127.0.0.1:8081;", b"listen 192.0.2.1:8081;", "bind"),
         # nginx accepts this one, but cannot report which generation it serves by.
         pytest.param(
             "nginx.conf",
@@ -128,7 +128,7 @@ def test_what_fails_leaves_the_old_files_serving(
 @pytest.mark.faults
 def test_hand_edited_files_are_found_and_restored(stack: Deployment) -> None:
     desired = LiveFiles(stack.nginx()).in_force()
-    inside(stack, "sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf", user="0")
+    inside(stack, "sed", "-i", "s/75s/76s/", f"{CURRENT}/nginx.conf", user="0")
     inside(stack, "rm", f"{CURRENT}/admin/page.js", user="0")
     assert operations(stack.refresh()) == {"update": 1}
     assert operations(stack.up()) == {"update": 1}
@@ -148,7 +148,7 @@ def test_files_that_nginx_has_not_loaded_are_found_and_loaded(stack: Deployment)
 
 @pytest.mark.faults
 def test_an_nginx_that_starts_again_serves_by_its_files(stack: Deployment, edit: Edit) -> None:
-    edit("nginx.conf", SIZE, "client_max_body_size 17m")
+    edit("nginx.conf", SIZE, "keepalive_timeout 76s")
     stack.up()
     expected = LiveFiles(stack.nginx()).in_force()
     stack.nginx().restart()

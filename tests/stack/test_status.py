@@ -209,7 +209,7 @@ def test_manual_changes_are_shown_and_repaired(
         client.images.remove(tag, force=True)
         route = LiveRoute(stack.nginx()).text()
         edit_by_hand(stack, route.replace("weight=4", "weight=1"))
-        edit = ["sed", "-i", "s/16m/17m/", f"{CURRENT}/nginx.conf"]
+        edit = ["sed", "-i", "s/75s/76s/", f"{CURRENT}/nginx.conf"]
         assert exec.run(stack.nginx(), edit, user="0") == (0, "")
 
         hang, gone = "check", "connect_failed"

@@ -7,7 +7,7 @@ import pytest
 from loadbalancer.nginx.live_files import FilesError
 from loadbalancer.providers.nginx_files import NginxFilesProvider, read
 
-DESIRED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}}
+DESIRED = {"container": "one", "folder": "nginx", "files": {"nginx.conf": "aa"}, "settings": {}}
 
 
 def test_files_of_the_image_and_of_editors_are_left_out(tmp_path: Path) -> None:

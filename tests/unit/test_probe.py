@@ -125,14 +125,14 @@ def test_an_answer_of_any_app_is_one(
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket], None] | None) -> Iterator[int]:
-    """Listen on a port; each connection is served, or none is accepted."""
+def listening(serve: Callable[[socket.socket], None] | None, count: int = 1) -> Iterator[int]:
+    """Listen on a port; so many connections are served, or none is accepted."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         if serve is not None:
 
             def accept() -> None:
-                client, _ = server.accept()
-                serve(client)
+                for _ in range(count):
+                    serve(server.accept()[0])
 
             threading.Thread(target=accept, daemon=True).start()
         yield server.getsockname()[1]
@@ -144,8 +144,19 @@ def test_a_port_that_nobody_listens_on_is_dead() -> None:
     assert probe.ask("127.0.0.1", port) == Answer(problem="refuses connections", dead=True)
 
 
+def test_a_port_that_expects_the_proxy_protocol_is_not_dead() -> None:
+    def serve(client: socket.socket) -> None:
+        if client.recv(15) == b"PROXY UNKNOWN\r\n":
+            client.recv(1000)
+            client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        client.close()
+
+    with listening(serve, count=2) as port:
+        assert probe.ask("127.0.0.1", port) == Answer(204)
+
+
 def test_a_proxy_that_finds_no_program_behind_it_is_dead() -> None:
-    with listening(lambda client: client.close()) as port:
+    with listening(lambda client: client.close(), count=2) as port:
         found = probe.ask("127.0.0.1", port)
     assert found == Answer(problem="closes connections without an answer", dead=True)
 

@@ -15,6 +15,8 @@ from loadbalancer import names
 from loadbalancer.config.host_ports import HostPort
 from loadbalancer.engine import container, ports
 from loadbalancer.engine.container import Container, Port
+from loadbalancer.nginx.process import SPOOL_FOLDER
+from loadbalancer.providers import nginx_files
 from loadbalancer.resources import stack
 from loadbalancer.state import identity
 from loadbalancer.state.deployment import RecordedNetwork
@@ -28,6 +30,7 @@ CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 HANDOVER = "pulumi-python:dynamic/loadbalancer:Handover"
+FILES = "pulumi-python:dynamic/loadbalancer:NginxFiles"
 ROUTE = "pulumi-python:dynamic/loadbalancer:Route"
 PORTS = names.listening_ports(["app1", "app2"])
 
@@ -40,8 +43,9 @@ class Recorder(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         self.resources.setdefault(args.typ, []).append(args)
-        given = {"name": f"{args.name}-1a2b3c4", "imageId": f"sha256:{args.name}"}
-        return f"{args.name}-id", {**given, **args.inputs}
+        given = {"name": f"{args.name}-1a2b3c4", "imageId": f"sha256:{args.name}", "port": 20000}
+        inputs = {key: value for key, value in args.inputs.items() if value is not None}
+        return f"{args.name}-id", {**given, **inputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
         return {}, None
@@ -257,6 +261,18 @@ def test_the_order_of_addresses_is_no_change(
     assert found["loadbalancer-test-app1-1"] is None
 
 
+def test_no_container_waits_for_an_engine_that_stores_its_output_slowly(declare: Declare) -> None:
+    options = [one["logOpts"] for one in containers(declare()).values()]
+    assert options == [{"mode": "non-blocking", "max-buffer-size": "4m"}] * 3
+
+
+def test_bodies_of_requests_are_stored_in_a_volume(declare: Declare) -> None:
+    volumes = containers(declare())["nginx"]["volumes"]
+    assert [one["volumeName"] for one in volumes if one["containerPath"] == SPOOL_FOLDER] == [
+        "loadbalancer-test-spool-1a2b3c4"
+    ]
+
+
 @pytest.mark.parametrize("name", ["app1-1", "app2-1", "nginx"])
 def test_every_container_has_few_rights(declare: Declare, name: str) -> None:
     found = containers(declare())[name]
@@ -440,3 +456,18 @@ def test_a_state_elsewhere_is_read_by_pulumi(
     ((function, arguments),) = asked
     assert function == "pulumi:pulumi:readStackResourceOutputs"
     assert arguments["stackName"].endswith("/loadbalancer/test")
+
+
+def test_settings_are_files_of_nginx_that_stand_in_place_of_those_of_its_folder(
+    declare: Declare,
+) -> None:
+    def files(**config: object) -> tuple[dict[str, str], dict[str, str]]:
+        (declared,) = declare(**config)[FILES]
+        return declared.inputs["files"], declared.inputs["settings"]
+
+    digests, texts = files()
+    assert digests.keys() == nginx_files.read(Path("nginx")).keys()
+    changed, larger = files(http={"maxBody": "1GB"}, port=8200)
+    assert {name for name in digests if digests[name] != changed[name]} == texts.keys()
+    assert "client_max_body_size 1073741824;" in larger["settings/public.conf"]
+    assert '$published_port { default "8200"; }' in larger["settings/http.conf"]

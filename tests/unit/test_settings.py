@@ -288,7 +288,7 @@ def test_an_app_without_a_folder_has_no_default_weight() -> None:
         (
             {"limits": '{"cpu":1}'},
             "limits.cpu: 1 is set, but there is no such key, did you mean cpus? "
-            "(keys: memory, cpus). Remove it: pulumi config rm --path limits.cpu",
+            "(keys: memory, cpus, perClient). Remove it: pulumi config rm --path limits.cpu",
         ),
         (
             {"baseImages": '{"nginx":"no such"}'},

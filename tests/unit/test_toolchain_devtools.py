@@ -107,6 +107,7 @@ def test_a_program_that_does_not_run_is_an_error(
         ("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012", "4.1.0"),
         ("Chromium 156.0.8078.79 built on Debian", "156.0.8078.79"),
         ("wrk a211dd5 [epoll]", "wrk a211dd5 [epoll]"),
+        ("\nslowhttptest, a tool to test for slow HTTP - version 1.8.2\nUsage: ...", "1.8.2"),
         ("", None),
     ],
 )

@@ -1,0 +1,80 @@
+"""nginx's log of requests: whole lines, none lost, and as many as are configured."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import docker
+import pytest
+import requests
+
+from tests.apps import proxies
+from tests.apps.containers import PATIENCE
+from tests.apps.proxies import Proxy
+
+LONGEST = 4096
+"""Bytes of one write to a pipe that another process's cannot tear apart."""
+
+
+def ask(proxy: Proxy, path: str, ids: list[str]) -> None:
+    """Send a request with each of the ids, on some connections at once."""
+
+    def send(some: list[str]) -> None:
+        with requests.Session() as session:
+            for id_ in some:
+                session.get(proxy.url(path), headers={"X-Request-ID": id_}, timeout=PATIENCE)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, [ids[number::8] for number in range(8)]))
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGQUIT"])
+def test_no_line_is_lost_when_nginx_stops(
+    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str], signal: str
+) -> None:
+    with proxies.proxy(client, nginx_image) as proxy:
+        proxy.configure()
+        proxy.route(stubs)
+        ids = [proxies.new_id() for _ in range(200)]
+        ask(proxy, "/name", ids)
+        proxy.container.kill(signal)
+        proxy.container.wait()
+        assert sorted(one["id"] for one in proxy.records()) == sorted(ids)
+
+
+def test_no_line_is_lost_by_a_reload(proxy: Proxy) -> None:
+    ids = [proxies.new_id() for _ in range(400)]
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, proxy, "/name", ids)
+        for size in ("2MB", "3MB"):
+            proxy.configure(http={"maxBody": size})
+        asked.result()
+    for id_ in ids[-8:]:  # the last one of each connection
+        proxy.wait_for_record(id_)
+    assert {one["id"] for one in proxy.records()} >= set(ids)
+
+
+def test_lines_are_whole_however_long_the_request(proxy: Proxy) -> None:
+    ids = [proxies.new_id() for _ in range(100)]
+    ask(proxy, f"/name?{'%22' * 5000}", ids)
+    for id_ in ids[-8:]:
+        record = proxy.wait_for_record(id_)
+        assert record["uri"].startswith("/name?%22%22")
+        assert record["uri"].endswith("...")
+    assert {one["id"] for one in proxy.records()} >= set(ids)  # each of which is valid JSON
+    longest = max(map(len, proxy.container.logs(stdout=True, stderr=False).splitlines()))
+    assert longest < LONGEST
+
+
+def test_what_is_logged_is_configured(proxy: Proxy) -> None:
+    logged = {}
+    for kept in ("errors", "none", "all"):
+        proxy.configure(accessLog=kept)
+        ids = {path: proxies.new_id() for path in ("/name", "/header/33000")}
+        for path, id_ in ids.items():
+            requests.get(proxy.url(path), headers={"X-Request-ID": id_}, timeout=PATIENCE)
+        logged[kept] = ids
+    # Those of `all` come last, so that there is nothing more to wait for.
+    for id_ in logged["all"].values():
+        proxy.wait_for_record(id_)
+    found = {one["id"] for one in proxy.records()}
+    assert found & set(logged["errors"].values()) == {logged["errors"]["/header/33000"]}
+    assert not found & set(logged["none"].values())
