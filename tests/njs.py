@@ -1,4 +1,4 @@
-"""njs modules without effects, run by the JavaScript engine that comes with Playwright."""
+"""njs modules that import no other, run by the JavaScript engine that comes with Playwright."""
 
 import json
 import shutil
@@ -21,9 +21,22 @@ _SERVE = """
 import readline from 'node:readline';
 import module from './module.mjs';
 
+// Shared memory, as far as the modules use it: without the ends of entries.
+class Zone extends Map {
+    add(name, value) {
+        return !this.has(name) && Boolean(this.set(name, value));
+    }
+    items() {
+        return Array.from(this);
+    }
+}
+const zones = {};
+const shared = new Proxy(zones, { get: (_, name) => (zones[name] ??= new Zone()) });
+globalThis.ngx = { shared, WARN: 1, log: () => undefined };
+
 for await (const line of readline.createInterface({ input: process.stdin })) {
     const [name, ...values] = JSON.parse(line);
-    console.log(JSON.stringify(module[name](...values)));
+    console.log(JSON.stringify(module[name](...values) ?? null));
 }
 """
 

@@ -5,9 +5,10 @@ function list(text) {
     return text ? text.split(/, | : /) : [];
 }
 
-// Returns all attempts: {address, outcome, seconds, header, taken, failed}. An attempt without a
-// server has the name of the upstream as its address. `taken` tells whether the server may have
-// the request, `failed` whether it failed as it would have failed any other request.
+// Returns all attempts: {address, outcome, seconds, header, taken, failed, ago}. An attempt without
+// a server has the name of the upstream as its address. `taken` tells whether the server may have
+// the request, `failed` whether it failed as it would have failed any other request, and `ago` how
+// many seconds before the end of the last attempt that was.
 function all(v) {
     const connects = list(v.upstream_connect_time);
     const headers = list(v.upstream_header_time);
@@ -28,6 +29,11 @@ function all(v) {
         return statuses[i] === '504' ? 'timeout' : 'error';
     }
 
+    // Attempts follow one another without a pause.
+    function secondsAfter(i) {
+        return seconds.slice(i).reduce((sum, one) => sum + (+one || 0), 0);
+    }
+
     return list(v.upstream_addr).map((address, i) => {
         const found = outcome(i);
         // A header that is too large or invalid has bytes, and is the fault of the request.
@@ -39,6 +45,9 @@ function all(v) {
             header: headers[i],
             taken: connects[i] !== '-',
             failed: found === 'connect_failed' || reset,
+            // A connection that times out tells of its beginning: a server that has started since
+            // may not have got another packet.
+            ago: secondsAfter(found === 'connect_failed' ? i : i + 1),
         };
     });
 }

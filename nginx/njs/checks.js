@@ -42,13 +42,16 @@ function record(r) {
     const server = v.arg_server;
     const connected = v.upstream_connect_time && v.upstream_connect_time !== '-';
     if (connected) {
-        // By its address the server of a failed request is known.
-        ngx.shared.addresses.set(v.upstream_addr, server);
+        ejections.locate(server, v.upstream_addr);
     }
     if (v.upstream_status === '200') {
         ngx.shared.checked.set(server, 1, PASSED);
         ngx.shared.failures.set(server, 0);
-        ejections.readmit(server);
+        ejections.passed(server);
+        return '';
+    }
+    // A failed request makes the next check due at once, perhaps while this one was under way.
+    if (ejections.outdated(server, v.request_time)) {
         return '';
     }
     ngx.shared.checked.delete(server);

@@ -17,10 +17,22 @@ function mark(server, reason, timeout) {
     }
 }
 
-function readmit(server) {
+// Readmits a server, which has passed a check now.
+function passed(server) {
+    ngx.shared.passed.set(server, Date.now());
     if (ngx.shared.marks.delete(server)) {
         ngx.log(ngx.WARN, `server ${server} is readmitted`);
     }
+}
+
+// Stores the address of a server, by which the server of a failed request is known.
+function locate(server, address) {
+    ngx.shared.addresses.set(address, server);
+}
+
+// Tells whether a server has passed a check since a failure, so many seconds ago.
+function outdated(server, ago) {
+    return Date.now() - ago * 1000 < ngx.shared.passed.get(server);
 }
 
 // Marks the servers that failed a request as they would fail any other: nobody listens, or the
@@ -28,7 +40,7 @@ function readmit(server) {
 function note(attempts) {
     attempts.forEach((attempt) => {
         const server = attempt.failed && ngx.shared.addresses.get(attempt.address);
-        if (server) {
+        if (server && !outdated(server, attempt.ago)) {
             mark(server, attempt.outcome, PASSIVE);
         }
     });
@@ -43,4 +55,4 @@ function marks() {
     return found;
 }
 
-export default { ACTIVE, mark, readmit, note, marks };
+export default { ACTIVE, mark, passed, outdated, locate, note, marks };

@@ -78,3 +78,20 @@ def test_every_attempt_is_found_and_those_since_a_redirect_apart(attempts: Call)
 
 def test_a_request_that_reached_no_upstream_has_no_attempt(attempts: Call) -> None:
     assert attempts("all", {"status": "400"}) == attempts("sinceRedirect", {"status": "400"}) == []
+
+
+def test_a_failure_is_dated_by_the_beginning_of_a_connection_or_the_end_of_an_attempt(
+    attempts: Call,
+) -> None:
+    found = variables(
+        addr="10.0.0.1:5001, 10.0.0.2:5002 : 10.0.0.3:5003, 10.0.0.4:5004",
+        connect_time="-, 0.000 : -, 0.001",
+        header_time="-, - : -, 0.500",
+        response_time="2.000, 1.000 : -, 0.500",
+        bytes_received="0, 0 : 0, 170",
+    ) | {"upstream_status": "502, 502 : 502, 200"}
+    outcomes = ["connect_failed", "error", "connect_failed", "answered"]
+    every = attempts("all", found)
+    assert [one["outcome"] for one in every] == outcomes
+    assert [one["ago"] for one in every] == [3.5, 0.5, 0.5, 0]
+    assert [one["ago"] for one in attempts("sinceRedirect", found)] == [0.5, 0]
