@@ -27,8 +27,12 @@ settings.register_profile(
 settings.load_profile("tests")
 
 TESTS = Path(__file__).parent
-SHARED = {"changing_stack": "changing", "session_stack": "shared"}
-"""Fixtures of stacks that several modules share, and the group of the tests that use them."""
+SHARED = {
+    "changing_stack": "changing",
+    "session_stack": "shared",
+    "session_proxy": "proxy",
+}
+"""Fixtures that several modules share, and the group of the tests that use them."""
 LONGEST_FIRST = ("shared", "docs", "changing", "rollout")
 """Groups that take longest; so that none of them begins when the others have ended."""
 SINGLE = ("unit", "page")

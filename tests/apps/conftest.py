@@ -156,7 +156,7 @@ def slow(start: Run, slow_image: str) -> App:
 @pytest.fixture(scope="session")
 def nginx_image(client: docker.DockerClient) -> Iterator[str]:
     """nginx's image, built on the base image that this machine has."""
-    name = containers.build(client, proxies.NGINX, {"NGINX_IMAGE": proxies.nginx_image(client)})
+    name = containers.build(client, proxies.NGINX, {"NGINX_IMAGE": containers.nginx_image(client)})
     yield name
     containers.remove_image(client, name)
 

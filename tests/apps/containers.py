@@ -46,6 +46,11 @@ def python_image(client: docker.DockerClient) -> str:
     return base_image(client, "python", "python:3.14-slim")
 
 
+def nginx_image(client: docker.DockerClient) -> str:
+    """Return the base image of nginx."""
+    return base_image(client, "nginx", "nginx:1.30")
+
+
 def base_image(client: docker.DockerClient, kind: str, official: str) -> str:
     """Return a base image: the one that is named, a local equivalent, or the official one."""
     named = os.environ.get(f"{kind.upper()}_IMAGE")

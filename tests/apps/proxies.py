@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
@@ -122,18 +121,6 @@ class Proxy:
 
         wait_for(lambda: bool(found()), f"request {id_} in the log", self.errors)
         return found()[0]
-
-
-def nginx_image(client: docker.DockerClient) -> str:
-    """Return the base image: the one that is named, a local equivalent, or the official one."""
-    return os.environ.get("NGINX_IMAGE") or next(
-        (
-            str(one.tags[0])
-            for one in client.images.list(name="loadbalancer-base/nginx")
-            if one.tags
-        ),
-        "nginx:1.30",
-    )
 
 
 @contextlib.contextmanager

@@ -106,6 +106,7 @@ class Proxy:
     container: Container
     python_image: str
     apps: dict[str, list[Container]] = field(default_factory=dict)
+    routed: Mapping[str, int] | None = None
 
     @property
     def address(self) -> str:
@@ -123,11 +124,13 @@ class Proxy:
         return f"http://{self.address}:9113"
 
     def route(self, weights: Mapping[str, int]) -> None:
-        """Give the apps their shares."""
-        servers = {
-            app: [(str(one.name), port_of(app)) for one in self.apps[app]] for app in weights
-        }
-        LiveRoute(self.container).apply(upstream.split(weights, servers))
+        """Give the apps their shares, and wait until all servers are up."""
+        if weights != self.routed:
+            servers = {
+                app: [(str(one.name), port_of(app)) for one in self.apps[app]] for app in weights
+            }
+            LiveRoute(self.container).apply(upstream.split(weights, servers))
+            self.routed = weights
         self.wait_until_up()
 
     def names(self, *apps: str) -> list[str]:

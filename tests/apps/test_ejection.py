@@ -15,9 +15,8 @@ from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx.live_route import LiveRoute
 from tests.apps import proxy
-from tests.apps.containers import PATIENCE, build, remove_image
+from tests.apps.containers import PATIENCE
 from tests.apps.proxy import Proxy, port_of, wait_until_listening
-from tests.stack.conftest import find_base_images
 from tests.stack.load import wrk
 
 SHARES = {"app1": 6, "app2": 4}
@@ -25,26 +24,12 @@ FLAGS = "/tmp"  # noqa: S108 - the container's own
 
 
 @pytest.fixture(scope="module")
-def base_images() -> dict[str, str]:
-    """Names of the base images."""
-    return find_base_images()
-
-
-@pytest.fixture(scope="module")
-def nginx_image(client: docker.DockerClient, base_images: dict[str, str]) -> Iterator[str]:
-    """nginx's image as the stack builds it."""
-    name = build(client, proxy.NGINX, {"NGINX_IMAGE": base_images["nginx"]})
-    yield name
-    remove_image(client, name)
-
-
-@pytest.fixture(scope="module")
 def module_proxy(
-    client: docker.DockerClient, nginx_image: str, base_images: dict[str, str]
+    client: docker.DockerClient, nginx_image: str, python_image: str
 ) -> Iterator[Proxy]:
     """Two apps, one of them with three servers, and a third that gets nothing."""
     apps = {"app1": 1, "app2": 1, "app3": 3}
-    with proxy.running(client, nginx_image, base_images["python"], apps) as found:
+    with proxy.running(client, nginx_image, python_image, apps) as found:
         yield found
 
 
@@ -103,6 +88,7 @@ def test_servers_of_an_app_share_its_weight_evenly(module_proxy: Proxy) -> None:
         assert Counter(served[start : start + 8]) == expected
 
 
+@pytest.mark.faults
 def test_the_rotation_goes_on_over_reloads_and_connections(two: Proxy) -> None:
     served = []
     for _ in range(3):
@@ -112,10 +98,9 @@ def test_the_rotation_goes_on_over_reloads_and_connections(two: Proxy) -> None:
         assert Counter(served[start : start + 5]) == {"app1": 3, "app2": 2}
 
 
-@pytest.mark.parametrize("size", [7_000, 40_000])
-def test_a_large_header_ejects_nobody(two: Proxy, size: int) -> None:
-    before = [two.get(f"/header/{size}").status_code for _ in range(4)]
-    assert set(before) <= {200, 503}
+@pytest.mark.parametrize(("size", "status"), [(7_000, 200), (40_000, 502)])
+def test_a_large_header_ejects_nobody(two: Proxy, size: int, status: int) -> None:
+    assert [two.get(f"/header/{size}").status_code for _ in range(4)] == [status] * 4
     assert two.ejected() == {}
     assert two.shares(10) == SHARES
 
@@ -132,7 +117,7 @@ def test_an_error_of_an_app_ejects_nobody(two: Proxy) -> None:
 
 
 def test_a_slow_endpoint_ejects_nobody(two: Proxy) -> None:
-    with two.configured({"proxy_read_timeout 60s;": "proxy_read_timeout 1s;"}):
+    with two.configured({"proxy_read_timeout 60000ms;": "proxy_read_timeout 1s;"}):
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(two.get, ["/slow/3"] * 8))
         assert [answer.status_code for answer in answers] == [504] * 8
@@ -140,6 +125,7 @@ def test_a_slow_endpoint_ejects_nobody(two: Proxy) -> None:
         assert two.shares(50) == {"app1": 30, "app2": 20}
 
 
+@pytest.mark.faults
 def test_a_busy_server_is_not_sick(two: Proxy) -> None:
     with file_in(two, "app1", "busy"):
 
@@ -161,6 +147,7 @@ def test_after_one_failure_the_share_is_back_at_once(module_proxy: Proxy) -> Non
     assert found.shares(100) == {"app1": 61, "app2": 39}
 
 
+@pytest.mark.faults
 def test_a_server_that_nobody_reaches_gets_nothing_until_it_is_back(two: Proxy) -> None:
     (name,) = two.names("app1")
     with stopped(two, "app1"):
@@ -191,12 +178,13 @@ def test_a_server_that_fails_its_checks_is_ejected_until_one_succeeds(two: Proxy
     assert two.shares(10) == SHARES
 
 
+@pytest.mark.faults
 def test_a_paused_server_is_ejected_and_its_requests_are_passed_on(two: Proxy) -> None:
     (name,) = two.names("app1")
     (app1,) = two.apps["app1"]
     times = {
         "proxy_read_timeout 5s;": "proxy_read_timeout 1s;",  # of a check
-        "proxy_read_timeout 60s;": "proxy_read_timeout 8s;",
+        "proxy_read_timeout 60000ms;": "proxy_read_timeout 8s;",
     }
     with two.configured(times), paused(app1), ThreadPoolExecutor(5) as pool:
         held = [pool.submit(two.get) for _ in range(5)]
@@ -207,6 +195,7 @@ def test_a_paused_server_is_ejected_and_its_requests_are_passed_on(two: Proxy) -
     assert two.shares(10) == SHARES
 
 
+@pytest.mark.faults
 def test_the_only_server_is_never_ejected(module_proxy: Proxy) -> None:
     found = module_proxy
     found.route({"app1": 1})
@@ -236,6 +225,7 @@ def test_a_post_that_was_sent_is_never_repeated(two: Proxy) -> None:
     assert {seen[f"sent-{number}"] for number in range(4)} == {1}
 
 
+@pytest.mark.faults
 def test_a_post_that_nobody_took_is_passed_on(two: Proxy) -> None:
     with stopped(two, "app1"), ThreadPoolExecutor(8) as pool:
         sent = [
@@ -245,6 +235,7 @@ def test_a_post_that_nobody_took_is_passed_on(two: Proxy) -> None:
         assert Counter(one.result().status_code for one in sent) == {200: 40}
 
 
+@pytest.mark.faults
 def test_a_request_that_is_passed_on_again_is_counted_once(two: Proxy) -> None:
     before = two.reading()
     with stopped(two, "app1"):
@@ -269,16 +260,18 @@ def test_a_request_that_is_passed_on_again_is_counted_once(two: Proxy) -> None:
         ) - sum(then.requests.values())
 
 
+@pytest.mark.faults
 def test_an_app_that_accepts_only_its_own_host_names_is_checked(
-    client: docker.DockerClient, nginx_image: str, base_images: dict[str, str]
+    client: docker.DockerClient, nginx_image: str, python_image: str
 ) -> None:
     apps = {"app1": 1, "app2": 1}
     hosts = "localhost 127.0.0.1"
-    with proxy.running(client, nginx_image, base_images["python"], apps, HOSTS=hosts) as found:
+    with proxy.running(client, nginx_image, python_image, apps, HOSTS=hosts) as found:
         assert found.get(headers={"Host": "localhost"}).status_code == 200
         assert set(found.servers().values()) == {("up", "")}
 
 
+@pytest.mark.faults
 def test_six_restarts_under_load_lose_no_request(two: Proxy) -> None:
     (app1,) = two.apps["app1"]
     with wrk(two.url, method="GET", rate=400) as load:
@@ -291,7 +284,9 @@ def test_six_restarts_under_load_lose_no_request(two: Proxy) -> None:
     assert two.shares(10) == SHARES
 
 
-@pytest.mark.parametrize("time_", range(3))
+@pytest.mark.parametrize(
+    "time_", [0, *(pytest.param(time_, marks=pytest.mark.faults) for time_ in (1, 2))]
+)
 def test_a_killed_server_under_load_loses_no_request(two: Proxy, time_: int) -> None:
     with (
         wrk(two.url, method="GET", rate=400) as load,
@@ -306,6 +301,7 @@ def test_a_killed_server_under_load_loses_no_request(two: Proxy, time_: int) -> 
     assert two.shares(10) == SHARES
 
 
+@pytest.mark.faults
 def test_requests_go_on_while_the_route_changes(two: Proxy) -> None:
     weights = [{"app1": n, "app2": 10 - n} for n in (1, 9, 0, 5)]
     with wrk(two.url, method="GET") as get, wrk(two.url, method="POST", body="a") as post:

@@ -11,12 +11,31 @@ import pytest
 from loadbalancer.nginx.upstream import Server as Upstream
 from loadbalancer.nginx.upstream import render
 from tests.apps import containers
-from tests.apps.conformance.nginx import nginx, nginx_image
+from tests.apps.conformance.nginx import nginx
 from tests.apps.conformance.servers import HERE, Notes, Process, Proxied, Server
 from tests.apps.conformance.wire import Wire
 from tests.apps.conftest import Build
 
 Start = Callable[..., Process]
+
+LONG = pytest.mark.faults
+QUICK = {
+    "test_a_client_that_leaves_ends_the_stream",
+    "test_a_get_may_have_a_body",
+    "test_an_early_response_reaches_a_client_that_still_sends",
+    "test_an_error_after_the_headers_cuts_the_body",
+    "test_both_servers_have_their_app",
+    "test_chunk_extensions_and_trailers_are_dropped",
+    "test_content_type_and_length_are_not_http_variables",
+    "test_continue_is_sent_to_a_client_that_waits_for_it",
+    "test_events_are_sent_as_they_come",
+    "test_http_1_0_keep_alive",
+    "test_pipelined_requests_are_answered_in_order",
+    "test_repeated_cookies_are_joined_as_cookies",
+    "test_status_reason_and_headers_as_they_are",
+    "test_the_raw_target_is_kept",
+}
+"""Tests that `make test` runs behind nginx as well; `make faults` runs the others there."""
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +50,10 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture(scope="session")
 def proxied(
-    client: docker.DockerClient, build: Build, tmp_path_factory: pytest.TempPathFactory
+    client: docker.DockerClient,
+    build: Build,
+    nginx_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxied]:
     """A container with the same app, behind nginx with the files of this project."""
     folder = tmp_path_factory.mktemp("apps") / "apps"
@@ -42,7 +64,6 @@ def proxied(
     image = build("conformance", folder)
     notes = Notes(tmp_path_factory.mktemp("notes"))
     with (
-        nginx_image(client) as proxy_image,
         containers.network(client) as network,
         containers.created(
             client,
@@ -56,13 +77,23 @@ def proxied(
     ):
         app.wait_until_healthy()
         route = render([Upstream("app1", str(app.container.name), app.port, 1)], {"app1": 1})
-        with nginx(client, proxy_image, network, route) as address:
+        with nginx(client, nginx_image, network, route) as address:
             yield Proxied(address, notes, app)
 
 
-@pytest.fixture(scope="session", params=["direct", "proxied"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of `server` with each of both; `make test` runs only some behind nginx."""
+    if "server" in metafunc.fixturenames:
+        together = pytest.mark.xdist_group("conformance")
+        quick = metafunc.function.__name__ in QUICK
+        both = {"direct": [together], "proxied": [together, *([] if quick else [LONG])]}
+        params = [pytest.param(name, marks=marks) for name, marks in both.items()]
+        metafunc.parametrize("server", params, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Server:
-    """Each of both in turn."""
+    """The server that a test is run with."""
     found: Server = request.getfixturevalue(request.param)
     return found
 

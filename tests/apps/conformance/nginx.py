@@ -11,23 +11,11 @@ from loadbalancer.engine import exec
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.providers import nginx_files
-from tests.apps import containers
 from tests.apps.containers import wait_for
 
 FOLDER = Path(__file__).resolve().parents[3] / "nginx"
 PORT = 8080
 HEALTHY = ("curl", "--silent", "--fail", "http://127.0.0.1:8081/healthz")
-
-
-@contextlib.contextmanager
-def nginx_image(client: docker.DockerClient) -> Iterator[str]:
-    """Build nginx's image; it is removed at the end."""
-    arguments = {"NGINX_IMAGE": containers.base_image(client, "nginx", "nginx:1.30")}
-    name = containers.build(client, FOLDER, arguments)
-    try:
-        yield name
-    finally:
-        containers.remove_image(client, name)
 
 
 @contextlib.contextmanager
