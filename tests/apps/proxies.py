@@ -78,6 +78,8 @@ class Proxy:
             assert old in files["nginx.conf"]
             files["nginx.conf"] = files["nginx.conf"].replace(old, new)
         LiveFiles(self.container).apply(files)
+        # An old worker serves a connection that it has for some time more, as before.
+        self.session.close()
 
     def route(self, stubs: dict[str, str]) -> None:
         """Pass requests to stubs, by their addresses, in equal shares."""

@@ -26,6 +26,7 @@ def ask(proxy: Proxy, path: str, ids: list[str]) -> None:
         list(pool.map(send, [ids[number::8] for number in range(8)]))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGQUIT"])
 def test_no_line_is_lost_when_nginx_stops(
     client: docker.DockerClient, nginx_image: str, stubs: dict[str, str], signal: str
@@ -40,6 +41,7 @@ def test_no_line_is_lost_when_nginx_stops(
         assert sorted(one["id"] for one in proxy.records()) == sorted(ids)
 
 
+@pytest.mark.faults
 def test_no_line_is_lost_by_a_reload(proxy: Proxy) -> None:
     ids = [proxies.new_id() for _ in range(400)]
     with ThreadPoolExecutor(1) as pool:
@@ -64,6 +66,7 @@ def test_lines_are_whole_however_long_the_request(proxy: Proxy) -> None:
     assert longest < LONGEST
 
 
+@pytest.mark.faults
 def test_what_is_logged_is_configured(proxy: Proxy) -> None:
     logged = {}
     for kept in ("errors", "none", "all"):

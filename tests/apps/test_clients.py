@@ -66,12 +66,14 @@ def test_what_a_trusted_proxy_says_is_passed_on(proxy: Proxy) -> None:
     assert proxy.echo(headers={"X-Forwarded-Proto": "gopher"})["x-forwarded-proto"] == "http"
 
 
+@pytest.mark.faults
 def test_loopback_stands_for_programs_on_the_host(proxy: Proxy) -> None:
     own = own_address(proxy)
     proxy.configure(trustedProxies="127.0.0.1", gateway=own)
     assert proxy.echo(headers=FORGED)["x-forwarded-for"] == CLIENT
 
 
+@pytest.mark.faults
 def test_the_proxy_protocol_names_the_client_where_its_sender_is_trusted(proxy: Proxy) -> None:
     own = own_address(proxy)
     line = b"PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\r\n"
@@ -136,6 +138,7 @@ def test_requests_in_progress_of_one_client_are_limited(proxy: Proxy) -> None:
     assert proxy.get("/name").status_code == 200
 
 
+@pytest.mark.faults
 def test_requests_per_second_of_one_client_are_limited(proxy: Proxy) -> None:
     proxy.configure(limits={"perClient": {"requests": 5}})
     answers = [proxy.get("/name") for _ in range(30)]
@@ -147,6 +150,7 @@ def test_requests_per_second_of_one_client_are_limited(proxy: Proxy) -> None:
     assert "limits.perClient.requests allows 5 " in refused[0].text
 
 
+@pytest.mark.faults
 def test_a_limit_of_clients_is_none_of_the_admin_port(proxy: Proxy) -> None:
     proxy.configure(limits={"perClient": {"requests": 1}})
     url = proxy.url("/healthz", 9113)

@@ -160,6 +160,7 @@ def test_a_server_that_nobody_reaches_gets_nothing_until_it_is_back(two: Proxy) 
     assert two.shares(10) == SHARES
 
 
+@pytest.mark.faults
 def test_a_server_that_fails_its_checks_is_ejected_until_one_succeeds(two: Proxy) -> None:
     (name,) = two.names("app1")
     with file_in(two, "app1", "sick"):
@@ -216,6 +217,7 @@ def test_the_only_server_is_never_ejected(module_proxy: Proxy) -> None:
     assert found.shares(5) == {"app1": 5}
 
 
+@pytest.mark.faults
 def test_a_post_that_was_sent_is_never_repeated(two: Proxy) -> None:
     for number in range(4):
         headers = {"X-Request-ID": f"sent-{number}"}

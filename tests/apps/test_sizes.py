@@ -131,6 +131,7 @@ def test_a_long_poll_waits_as_long_as_the_app(proxy: Proxy) -> None:
         assert answer.result().text == "waited"
 
 
+@pytest.mark.faults
 def test_an_old_worker_ends_even_if_a_stream_does_not(proxy: Proxy) -> None:
     """As it does after an hour, which is stated in nginx.conf."""
     proxy.configure(edits={b"worker_shutdown_timeout 1h;": b"worker_shutdown_timeout 1s;"})
@@ -168,6 +169,7 @@ def small_spool(
         volume.remove(force=True)
 
 
+@pytest.mark.faults
 def test_an_upload_that_finds_no_room_is_refused_and_the_next_one_is_not(
     small_spool: Proxy,
 ) -> None:
@@ -192,6 +194,7 @@ def test_an_upload_that_finds_no_room_is_refused_and_the_next_one_is_not(
     assert proxy.wait_for_record(id_)["status"] == 507
 
 
+@pytest.mark.faults
 def test_slow_bodies_are_given_up_and_others_served_meanwhile(proxy: Proxy) -> None:
     proxy.configure(http={"readTimeout": "1s"})
     request = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"

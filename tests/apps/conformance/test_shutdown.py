@@ -83,6 +83,7 @@ def test_requests_that_wait_for_a_thread_are_answered(start: Start) -> None:
         assert server.wait_for_exit() == 0
 
 
+@pytest.mark.faults
 def test_the_grace_period_is_an_end(start: Start) -> None:
     server = start(GRACE_SECONDS=2)
     with Wire(server.address) as wire:
