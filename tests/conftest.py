@@ -29,7 +29,16 @@ settings.load_profile("tests")
 TESTS = Path(__file__).parent
 SHARED = {"changing_stack": "changing", "session_stack": "shared"}
 """Fixtures of stacks that several modules share, and the group of the tests that use them."""
-LONGEST_FIRST = ("shared", "docs", "kills", "rollout-faults", "changing", "rollout", "printed")
+LONGEST_FIRST = (
+    "shared",
+    "docs",
+    "kills-up",
+    "kills-refresh",
+    "rollout-faults",
+    "changing",
+    "rollout",
+    "printed",
+)
 """Groups that take longest; so that none of them begins when the others have ended."""
 SINGLE = ("unit", "page")
 """Layers whose tests need no group: they share at most a browser, which each worker has."""
