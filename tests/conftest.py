@@ -33,7 +33,17 @@ SHARED = {
     "session_proxy": "proxy",
 }
 """Fixtures that several modules share, and the group of the tests that use them."""
-LONGEST_FIRST = ("shared", "docs", "changing", "rollout")
+LONGEST_FIRST = (
+    "shared",
+    "docs",
+    "kills-up",
+    "kills-refresh",
+    "rollout-faults",
+    "changing",
+    "rollout",
+    "printed",
+    "proxy",
+)
 """Groups that take longest; so that none of them begins when the others have ended."""
 SINGLE = ("unit", "page")
 """Layers whose tests need no group: they share at most a browser, which each worker has."""

@@ -1,10 +1,13 @@
-"""The command line `./lb`: verbs.py and rollout.py have the verbs, errors.py the exit codes."""
+"""The command line `./lb`: verbs, views and rollout have the verbs, errors the exit codes."""
 
 from collections.abc import Sequence
 
-from loadbalancer.cli import rollout as _rollout  # noqa: F401 - it adds its verbs to the app
+from loadbalancer.cli import rollout as _rollout  # noqa: F401 - they add their verbs to the app
+from loadbalancer.cli import views as _views  # noqa: F401
 from loadbalancer.cli.errors import report
 from loadbalancer.cli.verbs import app
+
+__all__ = ["INTERRUPTED", "app", "main"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in a shell."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.stack.deployment import Deployment
-from tests.stack.rolling import run
+from tests.stack.rolling import in_force, run
 
 SEED = "FAULTS_SEED"
 """Variable that repeats the moments of an earlier run, which its failures name."""
@@ -113,6 +113,9 @@ def expect_true_status(stack: Deployment, what: str) -> bool:
 def expect_whole(stack: Deployment, what: str) -> None:
     """Check that the stack is what its config declares, and nothing else is left."""
     assert sorted(stack.ids().values()) == sorted(str(c.id) for c in stack.labelled()), what
+    # Not by counting answers: other requests take turns meanwhile.
     configured = {app: int(weight) for app, weight in stack.get("weights").items()}
-    assert stack.shares(sum(configured.values())) == configured, what
+    found = in_force(stack)
+    assert found == configured, (what, found)
+    stack.answers(10)
     assert expect_true_status(stack, what), what

@@ -12,11 +12,7 @@ from tests.stack.rolling import run
 
 KILLS = 20
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("kills"),
-]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture
@@ -36,6 +32,7 @@ def edit(stack: Deployment, code: str, version: int) -> None:
     stack.set_weights(app1=6 + version % 2, app2=4)
 
 
+@pytest.mark.xdist_group("kills-up")
 def test_a_killed_up_costs_no_request_and_repair_completes_it(stack: Deployment) -> None:
     command = ("up", "--yes", "--skip-preview")
     code = app_file(stack, "app1").read_text()
@@ -54,6 +51,7 @@ def test_a_killed_up_costs_no_request_and_repair_completes_it(stack: Deployment)
     assert killer.ended < KILLS
 
 
+@pytest.mark.xdist_group("kills-refresh")
 def test_a_killed_refresh_costs_no_request_and_the_next_up_goes_on(stack: Deployment) -> None:
     command = ("refresh", "--yes", "--skip-preview")
     killer = Killer(seconds(stack, *command), KILLS, *chance())
@@ -69,6 +67,7 @@ def test_a_killed_refresh_costs_no_request_and_the_next_up_goes_on(stack: Deploy
     assert killer.ended < KILLS
 
 
+@pytest.mark.xdist_group("kills-refresh")
 def test_after_a_killed_destroy_it_is_destroyed_or_repaired(stack: Deployment) -> None:
     command = ("destroy", "--yes", "--skip-preview")
     killer = Killer(seconds(stack, *command), KILLS, *chance())

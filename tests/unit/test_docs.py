@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from loadbalancer.cli.verbs import app
+from loadbalancer.cli import app
 from tests import docs
 from tests.docs import PAGES, PROJECT, README, Command
 from tests.monitoring import rules

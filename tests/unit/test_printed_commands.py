@@ -7,7 +7,7 @@ import pytest
 from tests import printed
 from tests.printed import PROJECT
 
-HELP = ("loadbalancer/cli/verbs.py", "loadbalancer/cli/rollout.py")
+HELP = tuple(f"loadbalancer/cli/{name}.py" for name in ("verbs", "views", "rollout"))
 """Their commands are the examples of `--help`: tests/unit/test_cli.py, tests/stack/test_docs.py."""
 HERE = "tests/stack/test_printed_commands.py"
 CHECKOUTS = "tests/stack/test_checkouts.py"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from loadbalancer.cli.verbs import app
+from loadbalancer.cli import app
 from loadbalancer.config.model import RolloutSettings
 from loadbalancer.rollout import commands, options
 from loadbalancer.rollout.commands import Rollouts
