@@ -70,8 +70,9 @@ faults: start-times ## Run the long tests: kills, random plans, failing apps, lo
 	@$(PYTHON) tests/timing.py show
 
 .PHONY: bench
-bench: ## Measure what counting requests costs, and `pulumi up` beside other stacks
+bench: ## Compare with other balancers, and measure counting and several stacks
 	@$(PYTHON) -m toolchain --dev
+	@$(WITH_ENV) $(VENV)/python -m benchmarks.comparison
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.metrics_cost
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.stacks 3
 
