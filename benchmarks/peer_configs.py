@@ -67,7 +67,6 @@ def haproxy(servers: Servers) -> str:
     return f"""\
 global
     log stdout format raw local0
-    maxconn 20000
 defaults
     mode http
     log global
