@@ -17,6 +17,8 @@ GO_BIN = $${XDG_CACHE_HOME:-$$HOME/.cache}/loadbalancer/go/bin
 WITH_GO = cd toolchain && export PATH="$$PATH:$(GO_BIN)" CGO_ENABLED=0 \
 	GOFLAGS="-mod=readonly -trimpath -buildvcs=false" &&
 CHECKED := apps loadbalancer toolchain benchmarks tests __main__.py
+DOCKERFILES = $(wildcard */Dockerfile */images/*/Dockerfile)
+NGINX_CONFIGS := nginx/nginx.conf nginx/image/placeholder/nginx.conf
 
 # Stacks of one module stay on one worker; pages run apart from them, because a browser drops its
 # connections whenever the host gets or loses a network.
@@ -38,7 +40,7 @@ down: ## Destroy the stack; its config stays (STACK=dev)
 	@$(LB) down $(STACK_OPTION)
 
 .PHONY: lint
-lint: ## Check style, types and layers
+lint: ## Check style, types, layers, Dockerfiles and the configuration of nginx
 	@$(PYTHON) -m toolchain --dev
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
@@ -48,6 +50,9 @@ lint: ## Check style, types and layers
 	@$(WITH_GO) unformatted="$$("$$(go env GOROOT)/bin/gofmt" -l cmd shim)"; \
 		test -z "$$unformatted" || { echo "not gofmted: $$unformatted"; exit 1; }
 	@$(WITH_GO) go vet -tags no_compose ./...
+	@$(VENV)/hadolint $(DOCKERFILES)
+	@# It does not find the files that only nginx's container has, and says so.
+	@found="$$($(VENV)/gixy $(NGINX_CONFIGS) 2>&1)" || { echo "$$found"; exit 1; }
 
 .PHONY: test
 test: start-times ## Check style, types and layers, and run every test but those of `make faults`
@@ -65,8 +70,9 @@ faults: start-times ## Run the long tests: kills, random plans, failing apps, lo
 	@$(PYTHON) tests/timing.py show
 
 .PHONY: bench
-bench: ## Measure what counting requests costs, and `pulumi up` beside other stacks
+bench: ## Compare with other balancers, and measure counting and several stacks
 	@$(PYTHON) -m toolchain --dev
+	@$(WITH_ENV) $(VENV)/python -m benchmarks.comparison
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.metrics_cost
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.stacks 3
 
