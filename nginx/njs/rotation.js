@@ -18,7 +18,7 @@ function server(r) {
         const out = pick.ejected(whole, ejections.marks());
         table = out.length ? pick.without(whole, out) : whole;
     }
-    return route.routes[pick.choose(table, turn)];
+    return route.routes[pick.choose(table, turn - 1)];
 }
 
 // For error_page: a request is passed on once more if no server has taken it, or if it may be

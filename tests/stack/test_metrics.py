@@ -178,7 +178,7 @@ def test_failed_attempts_are_charged_to_the_app_that_failed(metered: Deployment)
 def test_what_reaches_no_app_is_counted_apart(metered: Deployment) -> None:
     before = settled(metered)
     assert b" 400 " in raw(metered.url, b"NONSENSE\r\n\r\n")
-    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\nConnection: close\r\n\r\n"
     assert b" 413 " in raw(metered.url, head)
     found = seen(metered, before, 2)
     assert found.unrouted[400] == found.unrouted[413] == 1
