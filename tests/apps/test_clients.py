@@ -1,7 +1,7 @@
 """What an app and a log learn of who asked, and what single clients may do."""
 
 import http.client
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -127,15 +127,16 @@ def test_the_admin_port_answers_only_to_addresses(proxy: Proxy, host: str, statu
 def test_requests_in_progress_of_one_client_are_limited(proxy: Proxy) -> None:
     proxy.configure(limits={"perClient": {"connections": 3}})
     id_ = proxies.new_id()
-    with ThreadPoolExecutor(3) as pool:
-        waiting = [
-            pool.submit(requests.get, proxy.url(f"/wait/{id_}"), timeout=PATIENCE) for _ in range(3)
-        ]
-        wait_for(lambda: proxy.get("/name").status_code == 429, "a refusal")
-        assert "limits.perClient.connections allows 3 " in proxy.get("/name").text
+    with ExitStack() as streams:
+        for _ in range(3):
+            url = proxy.url(f"/stream/chunked/{id_}")
+            answer = streams.enter_context(requests.get(url, stream=True, timeout=PATIENCE))
+            assert answer.status_code == 200  # it is in progress until it is released
+        refused = proxy.get("/name")
+        assert refused.status_code == 429
+        assert "limits.perClient.connections allows 3 " in refused.text
         proxy.release(id_)
-        assert [one.result().status_code for one in waiting] == [200] * 3
-    assert proxy.get("/name").status_code == 200
+    wait_for(lambda: proxy.get("/name").status_code == 200, "an answer")
 
 
 @pytest.mark.faults
