@@ -27,7 +27,6 @@ from docker.models.containers import Container
 from loadbalancer import engine, metrics
 from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
-from tests.stack import leftovers
 from tests.stack.conftest import find_base_images
 from tests.stack.deployment import PROJECT, Deployment, free_ports
 
@@ -96,7 +95,6 @@ def main(rounds: int, seconds: int) -> None:
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        leftovers.begin_run()
         stack = cleanup.enter_context(Deployment.temporary(folder, find_base_images()))
         stack.up()
         on = cleanup.enter_context(nginx(stack, folder / "on", text))

@@ -4,9 +4,7 @@ All but the last pass requests to the same containers of apps. Each publishes it
 does, through Docker.
 """
 
-import io
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,7 +26,6 @@ from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.process import ROUTE_FOLDER
 from tests.apps.containers import build, network, remove_image
-from tests.stack import leftovers
 from tests.stack.deployment import PROJECT, Deployment, free_ports
 
 STACK = "this stack"
@@ -80,7 +77,6 @@ class Peer:
 @contextmanager
 def stack(folder: Path, base_images: Mapping[str, str]) -> Iterator[Deployment]:
     """Bring a stack up whose apps answer with bodies of any size; all else is the default."""
-    leftovers.begin_run()
     with Deployment.temporary(folder, base_images) as deployment:
         for app in WEIGHTS:
             shutil.copy(APP, deployment.folder / "apps" / app / "app.py")
@@ -188,22 +184,12 @@ def _started(
     container = client.containers.create(image, network=network_name, labels=LABELS, **options)
     try:
         if files:
-            container.put_archive("/", _archive(files))
+            named = {path.removeprefix("/"): text.encode() for path, text in files.items()}
+            exec.write_folder(container, "/", named)
         container.start()
         yield container
     finally:
         container.remove(force=True, v=True)
-
-
-def _archive(files: Mapping[str, str]) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo(path.removeprefix("/"))
-            content = text.encode()
-            member.size, member.mode = len(content), 0o644
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
 
 
 def _servers(balancer: Container) -> Servers:

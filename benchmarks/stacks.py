@@ -13,14 +13,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.stack import leftovers
 from tests.stack.conftest import find_base_images
 from tests.stack.deployment import Deployment
 
 
 def main(count: int) -> None:
     """Measure, and print a line for each stack."""
-    leftovers.begin_run()
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         stacks: list[Deployment] = []

@@ -21,8 +21,8 @@ class Filter:
     """What a line must match; None and an empty set match every line.
 
     `statuses` are codes (404) and classes of codes (5xx). With `statuses` or `id`, only lines that
-    log a request match. `since` is the earliest time in UTC, to be
-    compared as text with that of a line; empty for none.
+    log a request match. `since` is the earliest time in UTC, which is compared as text with that of
+    a line; empty for none.
     """
 
     app: str | None = None

@@ -110,9 +110,7 @@ class App:
     @property
     def address(self) -> str:
         """Its address; empty when it has none any more."""
-        self.container.reload()
-        networks: dict[str, Any] = self.container.attrs["NetworkSettings"]["Networks"]
-        return str(networks["bridge"]["IPAddress"])
+        return address_of(self.container)
 
     def url(self, path: str) -> str:
         """Return the address of a path."""
@@ -182,6 +180,13 @@ class App:
         """Send SIGTERM and wait for the exit; return its code."""
         self.terminate()
         return self.wait_for_exit()
+
+
+def address_of(container: Container) -> str:
+    """Return a container's address in its one network; empty when it has none any more."""
+    container.reload()
+    (network,) = container.attrs["NetworkSettings"]["Networks"].values()
+    return str(network["IPAddress"])
 
 
 def wait_for(

@@ -21,7 +21,7 @@ from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER
 from loadbalancer.nginx.upstream import Server, render
 from loadbalancer.providers import nginx_files
-from tests.apps.containers import PATIENCE, created, wait_for
+from tests.apps.containers import PATIENCE, address_of, created, wait_for
 
 NGINX = Path(__file__).resolve().parents[2] / "nginx"
 STUB = Path(__file__).with_name("stub.py").read_text()
@@ -138,7 +138,7 @@ def stub(client: docker.DockerClient, image: str, app: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def proxy(client: docker.DockerClient, image: str, **options: Any) -> Iterator[Proxy]:
+def nginx(client: docker.DockerClient, image: str, **options: Any) -> Iterator[Container]:
     """Run nginx's image as the stack does, with volumes of its own."""
     named = options.pop("volumes", {})
     folders = (FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER)
@@ -154,18 +154,22 @@ def proxy(client: docker.DockerClient, image: str, **options: Any) -> Iterator[P
     )
     try:
         container.start()
-        container.reload()
-        networks: dict[str, Any] = container.attrs["NetworkSettings"]["Networks"]
-        started = Proxy(container, str(networks["bridge"]["IPAddress"]))
         url = "http://127.0.0.1:8081/healthz"
         wait_for(
             lambda: exec.run(container, ["curl", "--silent", "--fail", url])[0] == 0,
             "nginx to start",
-            started.errors,
+            lambda: container.logs(stdout=False).decode(),
         )
-        yield started
+        yield container
     finally:
         container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def proxy(client: docker.DockerClient, image: str, **options: Any) -> Iterator[Proxy]:
+    """Run nginx on Docker's bridge, with the options of `nginx`."""
+    with nginx(client, image, **options) as container:
+        yield Proxy(container, address_of(container))
 
 
 def read_to_end(connection: socket.socket) -> bytes:

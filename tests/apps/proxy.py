@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -20,11 +19,10 @@ from loadbalancer.metrics.reading import Reading
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
-from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER
 from loadbalancer.providers import nginx_files
-from tests.apps.containers import PATIENCE
-
-NGINX = Path(__file__).resolve().parents[2] / "nginx"
+from tests.apps import containers, proxies
+from tests.apps.containers import PATIENCE, address_of
+from tests.apps.proxies import NGINX
 
 STUB = r"""
 import http.server, os, socket, socketserver, struct, sys, threading, time
@@ -101,10 +99,7 @@ Server(("0.0.0.0", PORT), Handler).serve_forever()
 class Proxy:
     """A running nginx and its servers: app -> containers."""
 
-    client: docker.DockerClient
-    network: Any
     container: Container
-    python_image: str
     apps: dict[str, list[Container]] = field(default_factory=dict)
     routed: Mapping[str, int] | None = None
 
@@ -168,6 +163,18 @@ class Proxy:
 
         Wait(PATIENCE, 0.1).until("every server to be up", look)
 
+    def wait_until_answering(self, app: str) -> None:
+        """Wait until nginx's list of servers has the address that an app has got at its start.
+
+        nginx asks Docker's name server again each second; checks find the address at once.
+        """
+
+        def look() -> object:
+            served = self.get().text
+            return None if served.startswith(f"{app}-") else f"{served} answered"
+
+        Wait(PATIENCE, 0.05).until(f"{app} to answer", look)
+
     def wait_until_ejected(self, expected: Mapping[str, str]) -> None:
         """Wait until these servers are ejected for these reasons, and no other."""
 
@@ -227,13 +234,6 @@ def port_of(app: str) -> int:
     return 5000 + int(app.removeprefix("app"))
 
 
-def address_of(container: Container) -> str:
-    """Return a container's address in its network."""
-    container.reload()
-    (network,) = container.attrs["NetworkSettings"]["Networks"].values()
-    return str(network["IPAddress"])
-
-
 def wait_until_listening(container: Container, port: int) -> None:
     """Wait until a container takes connections."""
 
@@ -263,18 +263,16 @@ def running(
         apps: number of servers of each app.
         env: environment of the servers, beside NAME and PORT.
     """
-    label = {"test": "apps"}
     suffix = secrets.token_hex(4)
     with contextlib.ExitStack() as cleanup:
-        network = client.networks.create(f"test-proxy-{suffix}", labels=label)
-        cleanup.callback(network.remove)
+        network = cleanup.enter_context(containers.network(client))
 
         def run(image: str, name: str, **options: Any) -> Container:
             container = client.containers.create(
                 image,
                 name=name,
-                network=network.name,
-                labels=label,
+                network=network,
+                labels={"test": "apps"},
                 read_only=True,
                 tmpfs={"/tmp": ""},  # noqa: S108 - the container's own
                 **options,
@@ -283,13 +281,12 @@ def running(
             container.start()
             return container
 
-        nginx = run(
-            image,
-            f"nginx-{suffix}",
-            volumes=[FILES_FOLDER, ROUTE_FOLDER],
-            environment={"BUILD": ""},
+        nginx = cleanup.enter_context(
+            proxies.nginx(
+                client, image, name=f"nginx-{suffix}", network=network, environment={"BUILD": ""}
+            )
         )
-        proxy = Proxy(client, network, nginx, python_image)
+        proxy = Proxy(nginx)
         for app, number in apps.items():
             proxy.apps[app] = [
                 run(

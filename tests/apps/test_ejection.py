@@ -72,6 +72,7 @@ def stopped(found: Proxy, app: str) -> Iterator[None]:
         server.start()
         wait_until_listening(server, port_of(app))
         found.wait_until_up()
+        found.wait_until_answering(app)
 
 
 def test_shares_are_exact_in_every_window(two: Proxy) -> None:

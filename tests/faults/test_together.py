@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +13,7 @@ from tests.faults.killing import chance, expect_whole
 from tests.stack.deployment import Deployment
 from tests.stack.editing import app_file, change
 from tests.stack.load import wrk
+from tests.stack.rolling import command
 
 ROUNDS = 6
 
@@ -26,8 +26,7 @@ pytestmark = [
 
 def update(stack: Deployment) -> "subprocess.Popen[str]":
     """Start `./lb up`."""
-    command = (sys.executable, "-m", "loadbalancer", "up", "--stack", stack.name)
-    return stack.process(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return stack.process(*command(stack, "up"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def test_of_two_updates_at_once_one_is_refused_and_nothing_breaks(

@@ -23,11 +23,12 @@ RUN = "LOADBALANCER_TEST_RUN"
 
 
 def begin_run() -> None:
-    """Give this run of pytest a name, before it starts its workers."""
+    """Give this run a name, if it has none; pytest does so before it starts its workers."""
     os.environ.setdefault(RUN, secrets.token_hex(2))
 
 
 def _prefix() -> str:
+    begin_run()  # for a program that is not pytest
     return f"test-{os.environ[RUN]}-"
 
 

@@ -99,7 +99,7 @@ def test_never_is_the_last_server_ejected(
     out = set(pick("ejected", table(weights), marks))
     assert out < served
     assert out <= marks.keys()
-    # Whoever is not marked is better than whoever is, and nobody is worse than who is out.
+    # A server without a mark gets requests, and if all have one, those with the lesser mark do.
     if served - marks.keys():
         assert out == served & marks.keys()
     elif out:

@@ -8,10 +8,13 @@ from pathlib import Path
 import docker
 import pytest
 
+from loadbalancer.config.host_ports import LISTENING_PORT
+from loadbalancer.nginx.live_files import LiveFiles
+from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.upstream import Server as Upstream
 from loadbalancer.nginx.upstream import render
-from tests.apps import containers
-from tests.apps.conformance.nginx import nginx
+from loadbalancer.providers import nginx_files
+from tests.apps import containers, proxies
 from tests.apps.conformance.servers import HERE, Notes, Process, Proxied, Server
 from tests.apps.conformance.wire import Wire
 from tests.apps.conftest import Build
@@ -77,8 +80,10 @@ def proxied(
     ):
         app.wait_until_healthy()
         route = render([Upstream("app1", str(app.container.name), app.port, 1)], {"app1": 1})
-        with nginx(client, nginx_image, network, route) as address:
-            yield Proxied(address, notes, app)
+        with proxies.nginx(client, nginx_image, network=network) as container:
+            LiveFiles(container).apply(nginx_files.read(proxies.NGINX))
+            LiveRoute(container).apply(route)
+            yield Proxied((containers.address_of(container), LISTENING_PORT), notes, app)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

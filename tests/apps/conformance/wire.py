@@ -127,6 +127,15 @@ class Wire:
         assert self.exactly(2) == b"\r\n"
         return data
 
+    def expect_next_or_end(self) -> None:
+        """Send a request, which is answered as usual, unless the connection has ended cleanly."""
+        try:
+            self.send(request("/hello"))
+            assert self.response().body == b"hello"
+        except (IncompleteError, ConnectionError) as error:
+            assert "silence" not in str(error)
+            assert getattr(error, "got", b"") == b""
+
     def is_silent(self) -> bool:
         """Tell whether nothing has come, neither bytes nor the end."""
         self.socket.setblocking(False)
