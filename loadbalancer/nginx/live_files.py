@@ -9,7 +9,14 @@ from collections.abc import Mapping
 
 from loadbalancer.content import digest
 from loadbalancer.engine import exec
-from loadbalancer.nginx.process import CURRENT, FILES_FOLDER, ROUTE_FOLDER, NginxError, NginxProcess
+from loadbalancer.nginx.process import (
+    CURRENT,
+    FILES_FOLDER,
+    ROUTE_FOLDER,
+    NginxError,
+    NginxProcess,
+    SupersededError,
+)
 
 _ROOT = "0"
 """Owner of the folder; nginx itself may only read it."""
@@ -37,7 +44,8 @@ class LiveFiles(NginxProcess):
     def apply(self, files: Mapping[str, bytes]) -> None:
         """Make nginx serve by these files; returns when all its workers do.
 
-        Whatever fails, nginx keeps serving by the files before.
+        Whatever fails, nginx keeps serving by the files before, or by those of a change that was
+        begun later.
 
         Args:
             files: the content of each, by its path relative to nginx.conf.
@@ -45,6 +53,7 @@ class LiveFiles(NginxProcess):
         Raises:
             FilesError: with nginx's message, or with the condition that was not met.
         """
+        self.take_over()
         self._wait_until_healthy()
         before, version = self._version(), secrets.token_hex(6)
         try:
@@ -53,6 +62,8 @@ class LiveFiles(NginxProcess):
             self._test(f"{FILES_FOLDER}/{version}")
             self._point(version)
             self._reload()
+        except SupersededError as error:
+            raise FilesError(f"nginx's files were not changed: {error}") from error
         except Exception as error:  # whatever the cause, such as an engine that has gone away
             self._put_back(before, error)
             raise FilesError(f"nginx's files were not changed: {error}") from error
@@ -76,10 +87,12 @@ class LiveFiles(NginxProcess):
 
     def _point(self, version: str) -> None:
         """Point the link to another version, atomically."""
+        self._expect_owner()
         code, output = self._run("sh", "-c", _POINT, "sh", version, user=_ROOT)
         if code:
             raise NginxError(output)
 
     def _tidy(self, version: str) -> None:
         """Remove every version but this one."""
+        self._expect_owner()
         self._run("sh", "-c", _TIDY, "sh", version, user=_ROOT)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from loadbalancer.engine import exec
-from loadbalancer.nginx.process import ROUTE_FOLDER, NginxProcess
+from loadbalancer.nginx.process import ROUTE_FOLDER, NginxProcess, SupersededError
 from loadbalancer.nginx.upstream import (
     STAGING_PORT,
     addresses,
@@ -62,11 +62,13 @@ class LiveRoute(NginxProcess):
 
         New servers are staged first: added without a share, and they must answer their health
         check through nginx. Only then does the route change. Whatever fails, nginx keeps serving
-        by the route before.
+        by the route before, or by that of a change that was begun later.
 
         Raises:
             RouteError: with nginx's message, or with the condition that was not met.
         """
+        if not self._owner:
+            self.take_over()
         self._wait_until_healthy()
         # A change that was killed half-way may have left its staging.
         before = unstaged(self.text())
@@ -79,6 +81,8 @@ class LiveRoute(NginxProcess):
             old_workers = self._switch(_files(text))
             if addresses(before) - addresses(text):
                 self._wait_until_released(old_workers)
+        except SupersededError as error:
+            raise RouteError(f"the route was not changed: {error}") from error
         # Whatever the cause, such as an engine that has gone away, a text must not stay there that
         # nginx refuses: it would not start again.
         except Exception as error:
@@ -94,6 +98,7 @@ class LiveRoute(NginxProcess):
 
     def _switch(self, files: dict[str, str]) -> set[str]:
         encoded = {name: text.encode() for name, text in files.items()}
+        self._expect_owner()
         exec.write_folder(self._container, ROUTE_FOLDER, encoded)
         return self._reload()
 
@@ -104,6 +109,7 @@ class LiveRoute(NginxProcess):
             self._wait.until(what, partial(self._problem, url))
 
     def _problem(self, url: str) -> object:
+        self._expect_owner()
         code, output = self._fetch(url)
         return output if code else None
 

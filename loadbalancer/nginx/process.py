@@ -18,6 +18,8 @@ CURRENT = f"{FILES_FOLDER}/current"
 """Link to the version that nginx reads; its master was started with this path."""
 
 _GENERATION = "generation.conf"
+_OWNER = "owner"
+"""File in ROUTE_FOLDER that names the change of nginx that was begun last."""
 _GENERATION_URL = "http://127.0.0.1:8081/generation"
 _LINGER = 3.0
 """Seconds that old workers may take requests on open connections: a little more than nginx.conf's
@@ -32,12 +34,35 @@ class NginxError(RuntimeError):
     """nginx refused a configuration; the message holds nginx's own."""
 
 
+class SupersededError(RuntimeError):
+    """Another change of the same nginx was begun later, and only that one may go on."""
+
+
 class NginxProcess:
     """One running nginx, reached through the Docker engine alone, so over DOCKER_HOST as well."""
 
     def __init__(self, container: Handle, wait: Wait | None = None) -> None:
         self._container = container
         self._wait = wait or Wait(timeout=30, forgives=(APIError,))
+        self._owner = b""
+
+    def take_over(self) -> None:
+        """Begin a change of nginx: any other that is still under way ends at its next step.
+
+        A plugin of an update that was killed goes on until it notices, and would change nginx again
+        after the next update.
+        """
+        self._owner = secrets.token_hex(8).encode()
+        exec.write_folder(self._container, ROUTE_FOLDER, {_OWNER: self._owner})
+
+    def _expect_owner(self) -> None:
+        """Check that no other change was begun.
+
+        Raises:
+            SupersededError: when one was.
+        """
+        if exec.read_folder(self._container, ROUTE_FOLDER).get(_OWNER) != self._owner:
+            raise SupersededError("another update has begun to change nginx")
 
     def workers(self) -> list[str]:
         """List the processes that accept connections, without those that are shutting down."""
@@ -85,6 +110,7 @@ class NginxProcess:
         Returns the old workers, which may still finish their requests.
         """
         generation = secrets.token_hex(8)
+        self._expect_owner()
         new = {_GENERATION: _generation(generation).encode()}
         exec.write_folder(self._container, ROUTE_FOLDER, new)
         self._test()
@@ -93,6 +119,7 @@ class NginxProcess:
         self._container.kill(signal="HUP")
 
         def look() -> object:
+            self._expect_owner()
             workers = self.workers()
             if old_workers & set(workers):
                 return "old workers still accept connections"

@@ -28,6 +28,7 @@ class RouteProvider(InNginxProvider):
 
         hints.use(props.get("stack", ""))  # which a state of before does not have
         nginx = LiveRoute(container(props["container"]))
+        nginx.take_over()  # before the wait, during which another update may begin
         names = {address.partition(":")[0] for address in nginx.newcomers(props["config"])}
         client = engine.connect()
         # A container with a fixed host port is in the route by its alias, under another name. The

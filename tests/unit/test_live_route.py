@@ -1,7 +1,7 @@
 """Changes of the live route and files that fail half-way, with an engine that a test scripts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,7 +13,7 @@ from loadbalancer.engine.wait import WaitTimeoutError
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.live_files import FilesError, LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute, RouteError
-from loadbalancer.nginx.process import NginxError
+from loadbalancer.nginx.process import NginxError, NginxProcess, SupersededError
 
 OLD = upstream.split({"app1": 1}, {"app1": [("old", 5001)]})
 NEW = upstream.split({"app1": 1}, {"app1": [("new", 5001)]})
@@ -37,20 +37,28 @@ class Nginx:
         self.served = ""
         self.reloads = 0
         self.fails = fails
+        self.tidied: list[str] = []
+        self.meanwhile: dict[str, Callable[[], None]] = {}
+        """What another change does in the midst of an operation."""
 
     def fail(self, operation: str) -> None:
-        if error := self.fails.pop(operation, None):
+        error = self.fails.pop(operation, None)
+        if act := self.meanwhile.pop(operation, None):
+            act()
+        if error:
             raise error
 
     def read(self, _: object, folder: str) -> dict[str, bytes]:
         return dict(self.files)
 
     def write(self, _: object, folder: str, files: Mapping[str, bytes]) -> None:
-        self.fail(f"write{self.reloads}")
+        if files.keys() != {"owner"}:
+            self.fail(f"write{self.reloads}")
         self.files.update(files)
 
-    def reload(self) -> set[str]:
+    def reload(self, change: NginxProcess) -> set[str]:
         self.fail(f"reload{self.reloads}")
+        change._expect_owner()
         self.reloads += 1
         self.served = self.files["route.conf"].decode() + self.current
         return set()
@@ -62,18 +70,23 @@ class Nginx:
         if command[0] == "sh" and "ln -sfn" in command[2]:
             self.current = command[-1]
             self.fail("pointed")
+        if command[0] == "sh" and command[2].startswith("find"):
+            self.tidied.append(command[-1])
         return 0, ""
 
 
 @pytest.fixture
 def nginx(monkeypatch: pytest.MonkeyPatch) -> Nginx:
     found = Nginx()
+
+    def reload(change: NginxProcess) -> set[str]:
+        return found.reload(change)
+
     monkeypatch.setattr(exec, "read_folder", found.read)
     monkeypatch.setattr(exec, "write_folder", found.write)
     monkeypatch.setattr(exec, "run", found.run)
     monkeypatch.setattr(exec, "health", lambda _: "healthy")
-    monkeypatch.setattr(LiveRoute, "_reload", found.reload)
-    monkeypatch.setattr(LiveFiles, "_reload", found.reload)
+    monkeypatch.setattr(NginxProcess, "_reload", reload)
     monkeypatch.setattr(LiveRoute, "_wait_until_released", lambda *_: None)
     return found
 
@@ -161,3 +174,50 @@ def test_a_table_of_another_route_is_no_route_in_force(
     for edited in (json.dumps(table).encode(), b"{}", b"[]", b"7", b"not JSON", b""):
         nginx.files["route.json"] = edited
         assert route.in_force() == NEW + "# route.json has the table of another route.\n"
+
+
+@pytest.mark.parametrize("moment", ["reload0", "curl", "reload1"])
+@pytest.mark.parametrize("fails", [True, False], ids=["fails", "goes on"])
+def test_a_change_that_another_one_overtakes_leaves_its_route_alone(
+    moment: str, fails: bool, nginx: Nginx
+) -> None:
+    # A plugin whose update was killed waits, while the next update changes the route.
+    latest = upstream.split({"app1": 7}, {"app1": [("latest", 5001)]})
+    nginx.meanwhile = {moment: lambda: LiveRoute(CONTAINER).apply(latest)}
+    if fails:
+        nginx.fails = {moment: WaitTimeoutError("waited for an app that is gone")}
+    with pytest.raises(RouteError, match="another update has begun to change nginx"):
+        LiveRoute(CONTAINER).apply(NEW)
+    assert nginx.files["route.conf"].decode() == latest
+    assert nginx.served == latest + "v1"
+
+
+def test_a_change_is_overtaken_while_it_waits_for_its_servers(nginx: Nginx) -> None:
+    first, second = LiveRoute(CONTAINER), LiveRoute(CONTAINER)
+    first.take_over()
+    second.take_over()
+    with pytest.raises(RouteError, match="another update has begun to change nginx"):
+        first.apply(NEW)
+    assert nginx.files["route.conf"].decode() == OLD
+    second.apply(NEW)
+    assert nginx.files["route.conf"].decode() == NEW
+
+
+@pytest.mark.parametrize("moment", ["nginx", "pointed", "reload0"])
+@pytest.mark.parametrize("fails", [True, False], ids=["fails", "goes on"])
+def test_files_that_another_change_has_overtaken_are_left_alone(
+    moment: str, fails: bool, nginx: Nginx
+) -> None:
+    latest = []
+
+    def overtake() -> None:
+        LiveFiles(CONTAINER).apply({"nginx.conf": b"latest"})
+        latest.append(nginx.current)
+
+    nginx.meanwhile = {moment: overtake}
+    if fails:
+        nginx.fails = {moment: WaitTimeoutError("waited")}
+    with pytest.raises((FilesError, SupersededError), match="another update has begun"):
+        LiveFiles(CONTAINER).apply({"nginx.conf": b"new"})
+    assert [nginx.current] == latest
+    assert nginx.tidied == latest
