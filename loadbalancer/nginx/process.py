@@ -66,8 +66,7 @@ class NginxProcess:
 
     def workers(self) -> list[str]:
         """List the processes that accept connections, without those that are shutting down."""
-        titles = self._processes()
-        return [pid for pid, title in titles.items() if "shutting down" not in title]
+        return _accepting(self._processes())
 
     def _has_loaded(self, route_folder: Mapping[str, bytes]) -> bool:
         """Tell whether nginx serves by the files in its folders.
@@ -120,10 +119,12 @@ class NginxProcess:
 
         def look() -> object:
             self._expect_owner()
-            workers = self.workers()
+            # In one command, since each takes longer to start than to run.
+            _, output = self._run("sh", "-c", f"{_TITLES}; {' '.join(_CURL)} {_GENERATION_URL}")
+            served = output.rpartition("\n")[2]
+            workers = _accepting(_worker_titles(output))
             if old_workers & set(workers):
                 return "old workers still accept connections"
-            _, served = self._fetch(_GENERATION_URL)
             return None if served == generation and workers else f"nginx answered {served!r}"
 
         try:
@@ -158,8 +159,16 @@ class NginxProcess:
     def _processes(self) -> dict[str, str]:
         """Find the titles of all worker processes, by their IDs."""
         _, output = self._run("sh", "-c", _TITLES)
-        rows = (line.removeprefix("/proc/").split("/cmdline:", 1) for line in output.splitlines())
-        return {row[0]: row[1] for row in rows if row[-1].startswith("nginx: worker process")}
+        return _worker_titles(output)
+
+
+def _worker_titles(output: str) -> dict[str, str]:
+    rows = (line.removeprefix("/proc/").split("/cmdline:", 1) for line in output.splitlines())
+    return {row[0]: row[1] for row in rows if row[-1].startswith("nginx: worker process")}
+
+
+def _accepting(titles: Mapping[str, str]) -> list[str]:
+    return [pid for pid, title in titles.items() if "shutting down" not in title]
 
 
 def _generation(name: str) -> str:

@@ -32,6 +32,8 @@ function check(r) {
     if (route.routes && route.routes[server] !== undefined) {
         r.internalRedirect(`/health-of?server=${server}`);
     } else {
+        // A worker of before a reload does not know the servers of a new one's checks.
+        ngx.shared.checked.delete(server);
         r.return(404);
     }
 }

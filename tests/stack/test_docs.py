@@ -277,6 +277,7 @@ def test_page(shell: Shell, page: Path) -> None:
         run(shell, command)
 
 
+@pytest.mark.faults
 def test_readme_destroys_and_recreates(shell: Shell) -> None:
     for command in readme(destroying=True):
         run(shell, command)
