@@ -60,6 +60,8 @@ class FakeStack:
     rate: float = 100.0
     clock: float = START
     unreachable: bool = False
+    restarts: bool = False
+    """Whether nginx starts again before each reading."""
     chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -127,6 +129,8 @@ class FakeStack:
                 headers[bisect_left(BOUNDS, took)] += 1
 
     def reading(self) -> Reading:
+        if self.restarts:
+            self.restart_nginx()
         if self.unreachable:
             raise MetricsError("http://127.0.0.1:1/metrics does not answer")
         total = sum(self.route.values())

@@ -46,7 +46,11 @@ def look(project: Project, stack: str) -> Status:
     desired = deployment.read(project, stack)
     client = engine.connect()
     found = actual.read(client, project, stack, desired)
-    stale = [Row("lock", "released", str(one), "stale lock") for one in locked if not one.lives()]
+    stale = [
+        Row("lock", "released", str(one), f"stale lock of {one}")
+        for one in locked
+        if not one.lives()
+    ]
     updating = ", ".join(str(one) for one in locked if one.lives())
     if actual.is_elsewhere(client, desired):
         stale.append(Row("engine", "has the stack", f"engine {engine.location()}", ELSEWHERE))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from loadbalancer.drift import repair
 from loadbalancer.state import lock
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import LockedError, Pulumi, StackNotFoundError
@@ -176,8 +177,12 @@ def test_failures_of_the_real_cli_are_classified(checkout: Checkout) -> None:
     done = checkout.lb("repair", "--stack", "dev")
     assert done.returncode == 1
     assert "./lb repair --force --stack dev" in done.stderr
+    # As on a backend that does not tell who holds its locks.
+    with pytest.raises(LockedError, match="locked"):
+        repair._expect_no_lock(project, "dev", pulumi)
     pulumi.run("cancel", "--yes", stack="dev")
     assert lock.holders(project, "dev") == []
+    repair._expect_no_lock(project, "dev", pulumi)
 
 
 def test_clean_leaves_another_backend_and_removes_the_embedded_one(checkout: Checkout) -> None:

@@ -20,7 +20,7 @@ from loadbalancer.providers import nginx_files
 from loadbalancer.resources import stack
 from loadbalancer.state import identity
 from loadbalancer.state.deployment import RecordedNetwork
-from loadbalancer.state.identity import Identity
+from loadbalancer.state.identity import Identity, backend, checkout
 from loadbalancer.state.project import Project
 
 Resources = dict[str, list[mocks.MockResourceArgs]]
@@ -313,15 +313,20 @@ def test_an_app_has_limits_of_its_own(declare: Declare) -> None:
     assert found["app2-1"]["cpuQuota"] / found["app2-1"]["cpuPeriod"] == 0.5
 
 
-def test_everything_is_labelled_with_project_and_stack(declare: Declare) -> None:
+def test_everything_is_labelled_with_project_stack_and_checkout(declare: Declare) -> None:
     resources = declare()
-    for kind in (CONTAINER, "docker:index/network:Network", "docker:index/volume:Volume"):
-        for args in resources[kind]:
-            found = labels(args.inputs)
-            assert (found[names.PROJECT], found[names.STACK]) == ("loadbalancer", "test")
-    for args in resources[IMAGE]:
-        found = args.inputs["build"]["label"]
-        assert (found[names.PROJECT], found[names.STACK]) == ("loadbalancer", "test")
+    found = [
+        labels(args.inputs)
+        for kind in (CONTAINER, "docker:index/network:Network", "docker:index/volume:Volume")
+        for args in resources[kind]
+    ]
+    found += [args.inputs["build"]["label"] for args in resources[IMAGE]]
+    project = Project.find(Path())
+    expected = names.labels(
+        "loadbalancer", "test", checkout=checkout(project), backend=backend(project)
+    )
+    assert len(found) > 8
+    assert [one for one in found if not expected.items() <= one.items()] == []
 
 
 def test_images_belong_to_the_stack_and_are_tagged_by_content(declare: Declare) -> None:

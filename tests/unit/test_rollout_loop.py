@@ -445,7 +445,11 @@ def lose_traffic(stack: FakeStack) -> None:
     stack.rate = 0.0
 
 
-@pytest.mark.parametrize("lose", [lose_metrics, lose_traffic])
+def restart_nginx_always(stack: FakeStack) -> None:
+    stack.restarts = True
+
+
+@pytest.mark.parametrize("lose", [lose_metrics, lose_traffic, restart_nginx_always])
 def test_a_step_does_not_pass_on_a_check_of_before(lose: Callable[[FakeStack], None]) -> None:
     stack = FakeStack(rate=500)
     environment = FakeEnvironment(stack)

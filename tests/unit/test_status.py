@@ -5,6 +5,8 @@ import io
 import json
 import os
 import re
+import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +15,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from loadbalancer import engine
 from loadbalancer.display.status import as_object, show
-from loadbalancer.drift import actual
+from loadbalancer.drift import actual, status
 from loadbalancer.drift.actual import Actual
 from loadbalancer.drift.compare import Row, compare
 from loadbalancer.drift.orphans import Orphan
@@ -535,6 +538,32 @@ def test_a_running_update_is_told_and_not_repaired() -> None:
     assert lock.startswith("dev: locked by an update that may be running: process 7 on here")
     assert last.endswith("Look again when the update has ended: ./lb status --stack dev")
     assert as_object(status)["updating"] == status.updating
+
+
+def test_a_stale_lock_is_drift_with_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path, "loadbalancer", tmp_path.as_uri())
+    locks = tmp_path / ".pulumi/locks/organization/loadbalancer/dev"
+    locks.mkdir(parents=True)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    held = {
+        "pid": ended.pid,
+        "username": "user",
+        "hostname": socket.gethostname(),
+        "timestamp": "2026-11-27T17:00:00Z",
+    }
+    (locks / "a.json").write_text(json.dumps(held))
+    monkeypatch.setattr(deployment, "read", lambda *_: Desired())
+    monkeypatch.setattr(actual, "read", lambda *_: Actual())
+    monkeypatch.setattr(actual, "is_elsewhere", lambda *_: False)
+    monkeypatch.setattr(engine, "connect", lambda: None)
+    found = status.look(project, "dev")
+    who = f"process {ended.pid} of user on {socket.gethostname()} since 2026-11-27T17:00:00Z"
+    assert [(row.name, row.actual) for row in found.drift] == [("lock", who)]
+    assert shown(found)[1].split(maxsplit=1) == ["lock", f"stale lock of {who}"]
+    assert max(map(len, shown(found, terminal=True))) <= 80
 
 
 def test_the_last_line_of_a_stack_without_drift() -> None:
