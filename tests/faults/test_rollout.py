@@ -231,6 +231,21 @@ def test_force_overwrites_the_weights_of_somebody_else(stack: Deployment) -> Non
     has_rolled_back(stack, BEFORE, "forced by ")
 
 
+@pytest.mark.parametrize("force", [False, True], ids=["abort", "force"])
+def test_a_shortened_history_halts_and_is_led_back(stack: Deployment, force: bool) -> None:
+    with rolling(stack, "start", *TO, "--step-time", "1h", "--interval", "1s") as rollout:
+        rollout.wait_for("set", 1)
+        (oldest, *_) = sorted((stack._backend / "history").rglob(f"{stack.name}-*.history.json*"))
+        for path in oldest.parent.glob(f"{oldest.name.partition('.')[0]}.*"):
+            path.unlink()
+        assert rollout.end() == 4, rollout.events[-3:]
+    assert "not in the history any more" in rollout.events[-1]["text"]
+    assert f"./lb rollout abort --stack {stack.name}" in rollout.events[-1]["text"]
+    assert run(stack, "rollout", "abort", *(["--force"] if force else []))[0] == 3
+    has_rolled_back(stack, BEFORE, "forced by " if force else "aborted by ")
+    stack.expect_no_changes()
+
+
 FAILING = """#!/bin/sh
 if [ -e "{broken}" ] && [ "$1" = up ]; then
     echo "error: no engine" >&2
