@@ -27,6 +27,7 @@ _STAGED = re.compile(
     re.MULTILINE,
 )
 """What `staged` adds to a route. `render` never writes such lines."""
+_WEIGHT = re.compile(r"(?<= weight[= ])\d+")
 _APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);(?: # weight (\d+)$)?', re.MULTILINE)
 
 
@@ -133,6 +134,11 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
     if not any(found.values()) or any(weights[app] for app in weights.keys() - found.keys()):
         return None
     return split(found, servers)
+
+
+def same_servers(one: str, other: str) -> bool:
+    """Tell whether two routes differ by weights above 0 alone."""
+    return _WEIGHT.sub("", one) == _WEIGHT.sub("", other)
 
 
 def _server(server: Server) -> str:
