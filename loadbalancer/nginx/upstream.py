@@ -66,7 +66,8 @@ def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
     `$pick` (nginx/njs/rotation.js) names the server of a request by its `route`. The weights are
-    for requests that this one has failed, which nginx passes on by a rotation of its own. A server
+    for requests that this one has failed, which nginx passes on by a rotation of its own; other
+    weights of the same servers (`same_servers`) count there from the next reload on. A server
     of weight 0 is `down`, since nginx has no weight 0. With `max_fails=0` nginx itself ejects no
     server: it would do so for a large header, and return a share slowly. `resolve` follows a
     container whose address changes.

@@ -46,7 +46,8 @@ def stack(module_stack: Deployment) -> Deployment:
     """A stack whose apps serve what the clients of the soak ask for; app1 keeps its container."""
     for app in ("app1", "app2"):
         shutil.copy(Path(__file__).parent / "soak" / "app.py", app_file(module_stack, app))
-    module_stack.set("settle", 1)
+    # No request of the clients takes as long, also beside other tests.
+    module_stack.set_all({"settle": 1, "drain": 120})
     module_stack.up()
     return module_stack
 
