@@ -30,6 +30,9 @@ VERSION_EVERY = 120.0
 WEIGHTS = ((6, 4), (1, 9), (10, 0), (5, 5), (9, 1), (3, 997))
 """Of app1 and app2."""
 
+GENERATIONS = 5
+"""Generations of nginx's workers that may live at once: the current one, and those of the reloads
+within the time of the longest request, two of a new version and two of an app without a share."""
 MORE_MEMORY = 24 << 20
 """Bytes that a container may hold more at the end than after the warm-up, for allocators."""
 MORE_FILES = 4
@@ -112,6 +115,7 @@ def test_mixed_traffic_is_whole_and_nothing_leaks(stack: Deployment) -> None:
     assert {
         f"app2 {version}" for version in range(first, changes.version + 1)
     } <= load.versions.keys()
+    assert changes.most_workers <= GENERATIONS * (os.cpu_count() or 1)
     errors = stack.nginx().logs(stdout=False).decode().splitlines()
     alarms = [line for line in errors if any(level in line for level in ALARMS)]
     assert [line for line in alarms if FEW_FILES not in line] == []
