@@ -40,8 +40,18 @@ def shares(proxy: Proxy, count: int) -> Counter[str]:
 
 def processes(proxy: Proxy) -> list[str]:
     """List the worker processes of nginx, those that finish requests as well."""
-    command = ["sh", "-c", "grep -a -H -l 'nginx: worker' /proc/[0-9]*/cmdline 2>/dev/null"]
+    # The pattern does not find itself.
+    command = ["sh", "-c", "grep -a -l '[n]ginx: worker' /proc/[0-9]*/cmdline 2>/dev/null"]
     return exec.run(proxy.container, command)[1].split()
+
+
+def restart(proxy: Proxy) -> None:
+    """Restart nginx's container, and wait until it serves."""
+    proxy.session.close()
+    proxy.container.restart()
+    proxy.address = address_of(proxy.container)
+    command = ["curl", "--silent", "--fail", "http://127.0.0.1:8081/healthz"]
+    wait_for(lambda: exec.run(proxy.container, command)[0] == 0, "nginx", proxy.errors)
 
 
 def status(proxy: Proxy) -> dict[str, object]:
@@ -84,9 +94,7 @@ def test_later_weights_stay_when_nginx_reloads_or_starts_again(weighted: Proxy) 
         if act == "reload":
             weighted.configure(http={"maxBody": "7MB"})
         else:
-            weighted.session.close()
-            weighted.container.restart()
-            weighted.address = address_of(weighted.container)
+            restart(weighted)
         weighted.wait_until_answered()
         assert route.in_force() == text(weighted, 3, 7), act
         assert status(weighted) == {"app1": 3, "app2": 7, "version": version}, act
@@ -99,6 +107,7 @@ def test_a_server_without_a_share_gets_one_by_a_reload(weighted: Proxy) -> None:
         before = set(LiveFiles(weighted.container).workers())
         route.apply(text(weighted, app1, app2))
         assert not before & set(LiveFiles(weighted.container).workers())
+        weighted.session.close()  # whose connection an old worker serves for some time more
         total = app1 + app2
         assert shares(weighted, 5 * total) == +Counter(app1=5 * app1, app2=5 * app2)
 
