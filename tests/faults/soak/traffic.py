@@ -10,7 +10,6 @@ JSON: `requests` and `bytes` by the kind of client, the `versions` that have ans
 import http.client
 import json
 import secrets
-import select
 import socket
 import subprocess
 import sys
@@ -39,6 +38,9 @@ SLOW = 200_000
 """Bytes per second of a slow client."""
 SLOW_SIZE = 3_000_000
 """Bytes of its bodies: less than `drain` allows at that speed."""
+IDLE = 1.0
+"""Seconds after which a client does not use a connection again: less than the 2 s of nginx.conf's
+keepalive_min_timeout, after which a reload may close it while a request is on its way."""
 LAST = 120
 """Seconds after which the last answers must have come."""
 
@@ -75,6 +77,8 @@ class Client:
     keep_alive: bool = True
     slow: bool = False
     connection: http.client.HTTPConnection | None = None
+    used: float = 0.0
+    """When the connection was used last."""
     id_: str = ""
     """ID of the request that is under way."""
 
@@ -82,7 +86,7 @@ class Client:
         self, path: str, pieces: Iterator[bytes] | None = None, size: int | None = None
     ) -> http.client.HTTPResponse:
         """Send a request; with `pieces` an upload, in chunks where no size is given."""
-        if self.connection is not None and self._is_closed(self.connection.sock):
+        if time.monotonic() - self.used > IDLE:
             self.leave()
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.host, self.port, timeout=SILENCE)
@@ -110,12 +114,9 @@ class Client:
         connection.connect((self.host, self.port))
         return connection
 
-    def _is_closed(self, connection: socket.socket | None) -> bool:
-        """Tell whether nginx has ended an idle connection, as any client looks before it asks."""
-        return connection is None or bool(select.select([connection], [], [], 0)[0])
-
     def count(self, size: int) -> None:
         """Record a request that has ended as it should."""
+        self.used = time.monotonic()
         with self.report.lock:
             self.report.requests[self.kind] += 1
             self.report.bytes[self.kind] += size
