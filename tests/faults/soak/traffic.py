@@ -201,11 +201,11 @@ def _some(*sizes: int) -> int:
 KINDS = {
     "download": Kind(2, 0.1, lambda one: one.download(_some(*SIZES))),
     "download, new connections": Kind(2, 0.1, lambda one: one.download(_some(*SIZES)), False),
-    "large download": Kind(1, 2, lambda one: one.download(_some(*LARGE))),
+    "large download": Kind(1, 0.5, lambda one: one.download(_some(*LARGE))),
     "slow download": Kind(3, 1, lambda one: one.download(SLOW_SIZE), False, True),
     "upload": Kind(2, 0.1, lambda one: one.upload(_some(*SIZES))),
     "upload, new connections": Kind(1, 0.1, lambda one: one.upload(_some(*SIZES)), False),
-    "large upload": Kind(1, 2, lambda one: one.upload(_some(*LARGE))),
+    "large upload": Kind(1, 0.5, lambda one: one.upload(_some(*LARGE))),
     "slow upload": Kind(2, 1, lambda one: one.upload(SLOW_SIZE), False, True),
     "events": Kind(4, 0.5, Client.events),
     "abort": Kind(2, 0.5, Client.abort),
