@@ -34,6 +34,7 @@ SHARED = {
 }
 """Fixtures that several modules share, and the group of the tests that use them."""
 LONGEST_FIRST = (
+    "soak",
     "shared",
     "docs",
     "kills-up",

@@ -10,6 +10,7 @@ from loadbalancer.nginx.process import ROUTE_FOLDER, NginxProcess, SupersededErr
 from loadbalancer.nginx.upstream import (
     STAGING_PORT,
     addresses,
+    same_servers,
     serving,
     staged,
     table,
@@ -60,9 +61,10 @@ class LiveRoute(NginxProcess):
     def apply(self, text: str) -> None:
         """Make nginx serve by this route; returns when all its workers do.
 
-        New servers are staged first: added without a share, and they must answer their health
-        check through nginx. Only then does the route change. Whatever fails, nginx keeps serving
-        by the route before, or by that of a change that was begun later.
+        Weights above 0 change without a reload, which would leave a worker behind for each stream
+        that is open. For any other change new servers are staged first: added without a share, and
+        they must answer their health check through nginx. Only then does the route change. Whatever
+        fails, nginx keeps serving by the route before, or by that of a change that was begun later.
 
         Raises:
             RouteError: with nginx's message, or with the condition that was not met.
@@ -71,9 +73,12 @@ class LiveRoute(NginxProcess):
             self.take_over()
         self._wait_until_healthy()
         # A change that was killed half-way may have left its staging.
-        before = unstaged(self.text())
+        found = self.text()
+        before = unstaged(found)
         newcomers = sorted(addresses(text) - addresses(before))
         try:
+            if found == before and self._reweight(before, text):
+                return
             staging = staged(before, newcomers) if newcomers else None
             if staging:
                 self._switch({_ROUTE: staging})
@@ -89,6 +94,12 @@ class LiveRoute(NginxProcess):
             self._put_back(before, error)
             raise RouteError(f"the route was not changed: {error}") from error
 
+    def _reweight(self, before: str, text: str) -> bool:
+        """Put other weights of the same servers in force; returns whether no reload is needed."""
+        if before == text or not same_servers(before, text) or self.loaded() != before:
+            return False
+        return self._load_weights(_encoded(_files(text)))
+
     def _put_back(self, before: str, cause: Exception) -> None:
         try:
             self._switch(_files(before))
@@ -97,9 +108,8 @@ class LiveRoute(NginxProcess):
             raise RouteError(message) from error
 
     def _switch(self, files: dict[str, str]) -> set[str]:
-        encoded = {name: text.encode() for name, text in files.items()}
         self._expect_owner()
-        exec.write_folder(self._container, ROUTE_FOLDER, encoded)
+        exec.write_folder(self._container, ROUTE_FOLDER, _encoded(files))
         return self._reload()
 
     def _wait_until_reachable(self, newcomers: list[str]) -> None:
@@ -124,6 +134,10 @@ def _has_table(folder: Mapping[str, bytes], text: str) -> bool:
         return bool(found == table(text, found["changed"]))
     except (ValueError, LookupError, TypeError):
         return False
+
+
+def _encoded(files: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: text.encode() for name, text in files.items()}
 
 
 def _files(route: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ _GENERATION = "generation.conf"
 _OWNER = "owner"
 """File in ROUTE_FOLDER that names the change of nginx that was begun last."""
 _GENERATION_URL = "http://127.0.0.1:8081/generation"
+_WEIGHTS_URL = "http://127.0.0.1:8081/weights"
 _LINGER = 3.0
 """Seconds that old workers may take requests on open connections: a little more than nginx.conf's
 keepalive_min_timeout."""
@@ -133,6 +134,20 @@ class NginxProcess:
             log = exec.recent_errors(self._container, since)
             raise NginxError(f"{error}; nginx said: {log}") from error
         return old_workers
+
+    def _load_weights(self, files: Mapping[str, bytes]) -> bool:
+        """Write a route that differs by weights alone, and have nginx serve by them at once.
+
+        Returns False where nginx needs a reload.
+        """
+        generation = secrets.token_hex(8)
+        self._expect_owner()
+        new = {**files, _GENERATION: _generation(generation).encode()}
+        exec.write_folder(self._container, ROUTE_FOLDER, new)
+        self._test()
+        url = f"{_WEIGHTS_URL}?generation={generation}"
+        code, _ = self._run(*_CURL, "--fail", "--request", "POST", url)
+        return not code
 
     def _wait_until_released(self, old_workers: set[str]) -> None:
         """Wait until old workers take no request for a server that is about to be removed.

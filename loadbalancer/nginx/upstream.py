@@ -27,6 +27,7 @@ _STAGED = re.compile(
     re.MULTILINE,
 )
 """What `staged` adds to a route. `render` never writes such lines."""
+_WEIGHT = re.compile(r"(?<= weight[= ])\d+")
 _APP = re.compile(r'^\s*"~:(\d+)\$" ([^\s;]+);(?: # weight (\d+)$)?', re.MULTILINE)
 
 
@@ -65,7 +66,8 @@ def render(servers: Sequence[Server], weights: Mapping[str, int]) -> str:
     """Write the upstream block, and the map by which nginx's log names the app that answered.
 
     `$pick` (nginx/njs/rotation.js) names the server of a request by its `route`. The weights are
-    for requests that this one has failed, which nginx passes on by a rotation of its own. A server
+    for requests that this one has failed, which nginx passes on by a rotation of its own; other
+    weights of the same servers (`same_servers`) count there from the next reload on. A server
     of weight 0 is `down`, since nginx has no weight 0. With `max_fails=0` nginx itself ejects no
     server: it would do so for a large header, and return a share slowly. `resolve` follows a
     container whose address changes.
@@ -133,6 +135,11 @@ def reweighted(text: str, weights: Mapping[str, int]) -> str | None:
     if not any(found.values()) or any(weights[app] for app in weights.keys() - found.keys()):
         return None
     return split(found, servers)
+
+
+def same_servers(one: str, other: str) -> bool:
+    """Tell whether two routes differ by weights above 0 alone."""
+    return _WEIGHT.sub("", one) == _WEIGHT.sub("", other)
 
 
 def _server(server: Server) -> str:

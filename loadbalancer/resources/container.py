@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from loadbalancer.config import host_ports
 from loadbalancer.resources.healthcheck import TIMEOUT, healthcheck_command
 
-_LOG_OPTIONS = {"mode": "non-blocking", "max-buffer-size": "4m"}
+LOG_OPTIONS = {"mode": "non-blocking", "max-buffer-size": "4m"}
 """A program goes on when the engine is slow to store its output; what does not fit is dropped."""
 
 
@@ -59,7 +59,7 @@ def run(
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
         security_opts=["no-new-privileges"],
         log_driver="local",
-        log_opts=_LOG_OPTIONS,
+        log_opts=LOG_OPTIONS,
         restart="unless-stopped",
         start=not published,
         # Of one that a Handover starts, Pulumi would ask for a change: it does not run at first.

@@ -36,8 +36,8 @@ function healthz(r) {
 // nginx is ready if at least one server of an app with a weight above 0 is up.
 function readyz(r) {
     series.addProbe('readyz');
-    const found = servers.all();
-    const ready = routing.apps().some((app) => app.weight && found[app.name].some((server) => server.up));
+    const found = servers.all(r);
+    const ready = routing.current(r).apps.some((app) => app.weight && found[app.name].some((server) => server.up));
     r.return(ready ? 200 : 503, ready ? 'ready\n' : 'no app can answer\n');
 }
 

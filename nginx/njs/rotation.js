@@ -3,11 +3,12 @@
 import attempts from 'attempts.js';
 import ejections from 'ejections.js';
 import pick from 'pick.js';
+import weights from 'weights.js';
 
 // For `sticky route`: the name of the server to pass the request to, or nothing where nginx's own
 // rotation decides. nginx asks once for each time that the request enters the upstream.
 function server(r) {
-    const whole = route.rotation;
+    const whole = weights.rotation(r);
     if (!whole || !whole.total) {
         return '';
     }

@@ -3,12 +3,14 @@
 import ejections from 'ejections.js';
 import pick from 'pick.js';
 import routing from 'routing.js';
+import weights from 'weights.js';
 
 // Returns the servers of all apps: app -> [{name, up, ejected}]. `up` is the result of the last
 // check, `ejected` the reason why the server gets no requests now, or empty.
-function all() {
+function all(r) {
     const marks = ejections.marks();
-    const out = route.rotation ? pick.ejected(route.rotation, marks) : [];
+    const table = weights.rotation(r);
+    const out = table ? pick.ejected(table, marks) : [];
     const found = {};
     routing.apps().forEach((app) => {
         found[app.name] = app.servers.map((server) => ({

@@ -7,8 +7,9 @@ import servers from 'servers.js';
 // Returns the apps of the route, the counters of removed apps (`gone`), and nginx's own state.
 async function read(r) {
     const counters = series.read();
-    const found = servers.all();
-    const apps = routing.apps();
+    const found = servers.all(r);
+    const now = routing.current(r);
+    const apps = now.apps;
     const total = apps.reduce((sum, app) => sum + app.weight, 0);
     const routed = apps.map((app) => {
         const counts = counted(counters, app.name);
@@ -21,7 +22,7 @@ async function read(r) {
     return {
         now: Date.now() / 1000,
         build: { version: process.env.BUILD || '', nginx: r.variables.nginx_version, njs: njs.version },
-        route: { version: route.version, changed: route.changed },
+        route: { version: now.version, changed: now.changed },
         connections: await connections(r),
         apps: routed,
         gone: Object.keys(known).filter((app) => !(app in found)).map((app) => counted(counters, app)),

@@ -1,17 +1,36 @@
 """nginx's log of requests: whole lines, none lost, and as many as are configured."""
 
+import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import docker
+import docker.types
 import pytest
 import requests
 
+from loadbalancer.resources.container import LOG_OPTIONS
 from tests.apps import proxies
 from tests.apps.containers import PATIENCE
 from tests.apps.proxies import Proxy
 
 LONGEST = 4096
 """Bytes of one write to a pipe that another process's cannot tear apart."""
+
+
+MORE_THAN_FITS = 8000
+"""Requests with a line of 1.5 KB each, which Docker's buffer and its connection cannot hold."""
+
+
+@pytest.fixture
+def unread_syslog() -> Iterator[socket.socket]:
+    """A server that takes the connection of Docker's log, and reads nothing."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener
 
 
 def ask(proxy: Proxy, path: str, ids: list[str]) -> None:
@@ -81,3 +100,27 @@ def test_what_is_logged_is_configured(proxy: Proxy) -> None:
     found = {one["id"] for one in proxy.records()}
     assert found & set(logged["errors"].values()) == {logged["errors"]["/header/33000"]}
     assert not found & set(logged["none"].values())
+
+
+@pytest.mark.faults
+def test_nginx_goes_on_while_nobody_takes_its_lines_from_docker(
+    client: docker.DockerClient,
+    nginx_image: str,
+    stubs: dict[str, str],
+    unread_syslog: socket.socket,
+) -> None:
+    address = f"tcp://127.0.0.1:{unread_syslog.getsockname()[1]}"
+    config = {**LOG_OPTIONS, "syslog-address": address}
+    log = docker.types.LogConfig(type="syslog", config=config)
+    request = f"GET /name?{'x' * 1500} HTTP/1.1\r\nHost: a\r\n".encode()
+    batch = 200
+    with (
+        proxies.proxy(client, nginx_image, log_config=log) as proxy,
+        closing(unread_syslog),  # first, since Docker waits for its last line to be taken
+    ):
+        proxy.configure()
+        proxy.route(stubs)
+        for _ in range(MORE_THAN_FITS // batch):
+            last = request + b"Connection: close\r\n\r\n"
+            with proxy.connect((request + b"\r\n") * (batch - 1) + last) as connection:
+                assert proxies.read_to_end(connection).count(b"HTTP/1.1 200") == batch

@@ -26,7 +26,9 @@ def wait() -> str:
 
 
 @pytest.mark.parametrize("threads", [32, 2], ids=["some", "all"])
-def test_slow_requests_leave_containers_healthy(changing_stack: Deployment, threads: int) -> None:
+def test_busy_containers_are_healthy_and_left_alone(
+    changing_stack: Deployment, threads: int
+) -> None:
     """Case A1: 16 slow requests take some threads of both apps, or all of them."""
     stack = changing_stack
     stack.set("threads", threads)
@@ -39,6 +41,13 @@ def test_slow_requests_leave_containers_healthy(changing_stack: Deployment, thre
     def waiting() -> object:
         seen = [app.logs().count(b"waits") for app in apps]
         return None if sum(min(count, threads) for count in seen) >= min(16, 2 * threads) else seen
+
+    def runs() -> list[tuple[object, ...]]:
+        for app in apps:
+            app.reload()
+        return [
+            (app.id, app.attrs["State"]["StartedAt"], app.attrs["RestartCount"]) for app in apps
+        ]
 
     def checked() -> list[str]:
         for app in apps:
@@ -63,6 +72,11 @@ def test_slow_requests_leave_containers_healthy(changing_stack: Deployment, thre
                 # The address is busy, and the containers are as declared.
                 assert "no answer within" in out
                 assert "drift in 1 of" in out
+            before_repair = runs()
+            code, out, errors = run(stack, "repair")
+            assert code == 0, (out, errors)
+            assert runs() == before_repair
+            assert sorted(stack.ids().values()) == sorted(str(c.id) for c in stack.labelled())
             assert not any(one.done() for one in slow)
         finally:
             for app in apps:

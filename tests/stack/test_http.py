@@ -4,6 +4,7 @@ import requests
 
 from loadbalancer.engine import exec
 from loadbalancer.nginx.process import CURRENT, SPOOL_FOLDER
+from loadbalancer.resources.container import LOG_OPTIONS
 from tests.stack.deployment import Deployment
 
 SIZE = 17 << 20
@@ -32,7 +33,7 @@ def test_apps_learn_the_published_port(stack: Deployment) -> None:
 def test_a_container_does_not_wait_for_its_log(stack: Deployment) -> None:
     for container in stack.containers().values():
         options = container.attrs["HostConfig"]["LogConfig"]["Config"]
-        assert options == {"mode": "non-blocking", "max-buffer-size": "4m"}
+        assert options == LOG_OPTIONS
 
 
 def test_bodies_of_requests_are_stored_on_a_disk(stack: Deployment) -> None:

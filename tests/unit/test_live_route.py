@@ -17,6 +17,7 @@ from loadbalancer.nginx.process import NginxError, NginxProcess, SupersededError
 
 OLD = upstream.split({"app1": 1}, {"app1": [("old", 5001)]})
 NEW = upstream.split({"app1": 1}, {"app1": [("new", 5001)]})
+REWEIGHTED = OLD.replace("weight=1", "weight=7").replace("# weight 1", "# weight 7")
 FAILURES = (
     APIError("500"),
     EngineError("no engine"),
@@ -221,3 +222,26 @@ def test_files_that_another_change_has_overtaken_are_left_alone(
         LiveFiles(CONTAINER).apply({"nginx.conf": b"new"})
     assert [nginx.current] == latest
     assert nginx.tidied == latest
+
+
+def test_weights_alone_need_no_reload(nginx: Nginx, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LiveRoute, "_has_loaded", lambda *_: True)
+    LiveRoute(CONTAINER).apply(OLD)  # with its table
+    reloads = nginx.reloads
+    LiveRoute(CONTAINER).apply(REWEIGHTED)
+    assert nginx.reloads == reloads
+    assert nginx.files["route.conf"].decode() == REWEIGHTED
+    assert json.loads(nginx.files["route.json"])["apps"][0]["weight"] == 7
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["refused", "not loaded"])
+def test_nginx_reloads_where_it_cannot_take_weights_alone(
+    loaded: bool, nginx: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveRoute, "_has_loaded", lambda *_: loaded)
+    LiveRoute(CONTAINER).apply(OLD)
+    reloads = nginx.reloads
+    monkeypatch.setattr(LiveRoute, "_load_weights", lambda *_: False)
+    LiveRoute(CONTAINER).apply(REWEIGHTED)
+    assert nginx.reloads == reloads + 1
+    assert nginx.served == REWEIGHTED + "v1"

@@ -3,6 +3,8 @@
 import contextlib
 import json
 from typing import Any
+from urllib.parse import urlsplit
+from wsgiref.util import application_uri
 
 import pytest
 
@@ -188,6 +190,13 @@ def test_http_1_0_without_a_host(direct_wire: Wire) -> None:
     assert environ["SERVER_NAME"]
     assert environ["SERVER_PORT"]
     assert direct_wire.is_closed()
+
+
+def test_links_of_an_http_1_0_request_without_a_host_name_one(wire: Wire) -> None:
+    """Case A8: what an app takes for its own address, such as Flask for external links."""
+    wire.send(b"GET /environ HTTP/1.0\r\n\r\n")
+    address = urlsplit(application_uri(json.loads(wire.response().body)))
+    assert (address.scheme, bool(address.hostname), address.path) == ("http", True, "/")
 
 
 def test_http_1_0_gets_no_chunks(wire: Wire) -> None:
