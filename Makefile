@@ -70,11 +70,12 @@ faults: start-times ## Run the long tests: kills, random plans, failing apps, lo
 	@$(PYTHON) tests/timing.py show
 
 .PHONY: bench
-bench: ## Compare with other balancers, and measure counting and several stacks
+bench: ## Compare with other balancers, and measure counting, several stacks and many apps
 	@$(PYTHON) -m toolchain --dev
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.comparison
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.metrics_cost
 	@$(WITH_ENV) $(VENV)/python -m benchmarks.stacks 3
+	@$(WITH_ENV) $(VENV)/python -m benchmarks.growth
 
 .PHONY: start-times test-toolchain test-faults
 start-times:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,35 @@ def look(containers: Mapping[str, str]) -> dict[int, Process]:
             if its_role:
                 found[int(folder.name)] = Process(its_role, seconds)
     return found
+
+
+def engine_seconds(containers: Collection[str]) -> float:
+    """Read the processor time of the engine, and of what it started for some containers.
+
+    Args:
+        containers: their IDs.
+    """
+    total = 0.0
+    for folder in PROC.iterdir():
+        if not folder.name.isdecimal():
+            continue
+        with suppress(OSError):
+            stat, command = (folder / "stat").read_text(), (folder / "cmdline").read_text()
+            name, seconds = name_and_seconds(stat)
+            if _HOST.get(name) != ENGINE:
+                continue
+            of = _CONTAINER.findall(command)
+            if not of:
+                total += seconds
+            elif of[0] in containers:
+                # The shim of a container starts its healthchecks, whose time counts at their end.
+                total += seconds + _children_seconds(stat)
+    return total
+
+
+def _children_seconds(stat: str) -> float:
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / _HERTZ
 
 
 def memory_mib(pids: Iterable[int]) -> float:
