@@ -5,7 +5,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -99,8 +99,15 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+Parts = dict[Source, tuple[File, ...]]
+"""Files by the part of a source that they are in: the source with that part alone."""
+
+
 def read(
-    source: Source, docker: DockerIgnore | None = None, git: GitIgnore | None = None
+    source: Source,
+    docker: DockerIgnore | None = None,
+    git: GitIgnore | None = None,
+    known: Parts | None = None,
 ) -> Content:
     """Read the content of a folder.
 
@@ -111,18 +118,23 @@ def read(
         source: the folder, and what of it counts.
         docker: the rules of the context's .dockerignore.
         git: the rules of git in the project; by default they are read.
+        known: parts that were read before, by the same rules, which are not read again, such as
+            files that all apps share; those of this source are added.
 
     Raises:
         ContentError: for a link that leads nowhere, out of the project or into itself, for a file
             that cannot be read, and for a required file that is ignored.
     """
     git = git or GitIgnore(source.project.resolve())
-    return _Reader(source, docker, git).read()
+    return _Reader(source, docker, git, {} if known is None else known).read()
 
 
 class _Reader:
-    def __init__(self, source: Source, docker: DockerIgnore | None, git: GitIgnore) -> None:
+    def __init__(
+        self, source: Source, docker: DockerIgnore | None, git: GitIgnore, known: Parts
+    ) -> None:
         self._source = source
+        self._known = known
         self._docker = docker
         self._project = source.project.resolve()
         self._git = git
@@ -136,13 +148,10 @@ class _Reader:
             raise self._unreadable(folder) from error
         files: list[File] = []
         for name in sorted(set(names) - set(self._source.without), key=os.fsencode):
-            path = folder / name
-            if self._source.parts and path.is_dir():
-                # Named by the user, so that no pattern leaves it out as a whole.
-                real = self._target(path, (folder,)) if path.is_symlink() else path
-                files += self._folder(real, name, self._git.levels(real), ())
-            else:
-                files += self._entry(path, name, self._git.levels(folder), (folder,))
+            part = replace(self._source, parts=(name,), without=(), required=())
+            if part not in self._known:
+                self._known[part] = tuple(self._part(folder, name))
+            files += self._known[part]
         found = {file.name for file in files}
         for name in self._source.required:
             if name not in found and (folder / name).is_file():
@@ -150,6 +159,14 @@ class _Reader:
         files.sort(key=lambda one: os.fsencode(one.name))
         hidden = [one for one in self._source.kept if self._docker and self._docker.ignores(one)]
         return Content(tuple(files), tuple(self._notes), tuple(hidden))
+
+    def _part(self, folder: Path, name: str) -> Iterator[File]:
+        path = folder / name
+        if self._source.parts and path.is_dir():
+            # Named by the user, so that no pattern leaves it out as a whole.
+            real = self._target(path, (folder,)) if path.is_symlink() else path
+            return self._folder(real, name, self._git.levels(real), ())
+        return self._entry(path, name, self._git.levels(folder), (folder,))
 
     def _folder(
         self, real: Path, name: str, levels: list[Level], within: tuple[Path, ...]

@@ -21,6 +21,8 @@ FOLDER = ".build"
 
 LINKED = 8 << 20
 """Bytes from which on a file is linked, not copied, where it can be."""
+_staged: dict[File, Path] = {}
+"""Files that this program has staged, and where."""
 _MODES = {False: 0o644, True: 0o755}
 
 
@@ -40,13 +42,15 @@ def stage(project: Path, name: str, content: Content) -> None:
     if (root / name).exists():
         return
     incomplete = root / f"{name}.{secrets.token_hex(4)}"
-    incomplete.mkdir()
+    inner = (parent for file in content.files for parent in _parents(file))
+    for folder in dict.fromkeys(("", *inner)):
+        (incomplete / folder).mkdir()
+        (incomplete / folder).chmod(_MODES[True])
     for file in content.files:
         target = incomplete / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _copy(file, target)
-    for folder, _, _ in os.walk(incomplete):
-        Path(folder).chmod(_MODES[True])
+        # What several images share is copied once.
+        if file not in _staged or not _link(_staged[file], target):
+            _copy(file, target)
     (incomplete / ".dockerignore").write_text(
         "".join(f"{one}\n" for one in (".dockerignore", *content.hidden))
     )
@@ -54,6 +58,14 @@ def stage(project: Path, name: str, content: Content) -> None:
         incomplete.rename(root / name)
     except OSError:  # another stack has staged the same
         shutil.rmtree(incomplete)
+    for file in content.files:
+        _staged.setdefault(file, root / name / file.name)
+
+
+def _parents(file: File) -> list[str]:
+    """List the folders that a file is in, the outer ones first."""
+    parts = file.name.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def _copy(file: File, target: Path) -> None:

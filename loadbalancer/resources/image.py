@@ -41,8 +41,20 @@ def read(source: Source) -> Content:
     Raises:
         ContentError: for a file that cannot be content.
     """
-    docker, git = DockerIgnore(source.project / source.folder), _git(source.project.resolve())
-    return files.read(source, docker, git)
+    context = source.project / source.folder
+    return files.read(source, _docker(context), _git(source.project.resolve()), _parts(context))
+
+
+@cache
+def _docker(context: Path) -> DockerIgnore:
+    """Read the rules of a .dockerignore once for all images of its context."""
+    return DockerIgnore(context)
+
+
+@cache
+def _parts(_context: Path) -> files.Parts:
+    """Keep what the images of one context share, such as the server of the apps."""
+    return {}
 
 
 @cache

@@ -12,6 +12,7 @@ import pytest
 
 from loadbalancer.content import files, staging
 from loadbalancer.content.files import Content, ContentError, Source
+from loadbalancer.content.ignored import GitIgnore
 from loadbalancer.engine.dockerignore import DockerIgnore
 
 EDITORS = (
@@ -481,6 +482,33 @@ def test_a_very_large_file_is_not_copied(project: Path) -> None:
         file.truncate(staging.LINKED)
     (project / "apps/lab/model.bin").chmod(0o644)
     assert (staged(project) / "lab/model.bin").samefile(project / "apps/lab/model.bin")
+
+
+def test_what_images_share_is_read_and_copied_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "apps/other/app.py", "apps/_shared/more.py")
+    digested: list[Path] = []
+    original = files.digest
+
+    def digest(path: Path) -> str:
+        digested.append(path)
+        return original(path)
+
+    monkeypatch.setattr(files, "digest", digest)
+    git, known = GitIgnore(project.resolve()), files.Parts()
+    folders = []
+    for app in ("lab", "other"):
+        source = Source(project, "apps", (app, "_shared"))
+        found = files.read(source, git=git, known=known)
+        assert found == files.read(source, git=git)
+        staging.stage(project, found.hash(), found)
+        folders.append(project / staging.FOLDER / found.hash())
+    shared = [sorted(folder.glob("_shared/*.py")) for folder in folders]
+    assert [path.name for path in shared[0]] == ["more.py", "util.py"]
+    assert all(one.samefile(other) for one, other in zip(*shared, strict=True))
+    # Once for both, beside the reading for the comparison above.
+    assert digested.count(project.resolve() / "apps/_shared/util.py") == 1 + len(folders)
 
 
 def test_a_file_that_changes_between_hash_and_build_is_refused(project: Path) -> None:
