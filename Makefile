@@ -87,6 +87,7 @@ test-toolchain:
 	@$(PYTHON) -m toolchain tested --record
 
 test-faults:
-	@$(PYTEST) -m faults --ignore tests/toolchain
+	@# One worker more than in `make test`, since the soak takes one for twenty minutes.
+	@$(PYTEST) -n 3 -m faults --ignore tests/toolchain
 	@# Examples other than those of `make test`, and ten times as many.
 	@$(PYTEST) --hypothesis-profile=thorough tests/unit
