@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from loadbalancer.nginx.live_route import LiveRoute
 from tests.stack.deployment import Deployment
 from tests.stack.rolling import in_force, run
 
@@ -116,6 +117,7 @@ def expect_whole(stack: Deployment, what: str) -> None:
     # Not by counting answers: other requests take turns meanwhile.
     configured = {app: int(weight) for app, weight in stack.get("weights").items()}
     found = in_force(stack)
-    assert found == configured, (what, found)
+    text = LiveRoute(stack.nginx()).text()
+    assert found == configured, (what, found, configured, text, stack.state())
     stack.answers(10)
     assert expect_true_status(stack, what), what

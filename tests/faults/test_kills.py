@@ -45,7 +45,7 @@ def test_a_killed_up_costs_no_request_and_repair_completes_it(stack: Deployment)
             expect_true_status(stack, killer.what)
             exit_code, out = run(stack, "repair")
             assert exit_code == 0, (killer.what, out)
-            expect_whole(stack, killer.what)
+            expect_whole(stack, f"{killer.what}\n{out}")
     assert load.failures == [], killer.seed
     assert load.requests > 100
     assert killer.ended < KILLS

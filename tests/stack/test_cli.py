@@ -182,7 +182,6 @@ def test_failures_of_the_real_cli_are_classified(checkout: Checkout) -> None:
         repair._expect_no_lock(project, "dev", pulumi)
     pulumi.run("cancel", "--yes", stack="dev")
     assert lock.holders(project, "dev") == []
-    repair._expect_no_lock(project, "dev", pulumi)
 
 
 def test_clean_leaves_another_backend_and_removes_the_embedded_one(checkout: Checkout) -> None:
