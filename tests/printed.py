@@ -9,8 +9,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 FOLDERS = ("loadbalancer", "toolchain")
 _COMMAND = re.compile(
-    r"(?<![\w`/-])(?:\./lb [a-z]|pulumi (?:config|up|stack|cancel|preview|login) |pulumi up\b"
-    r"|make (?:up|down|test)\b|python3 -m toolchain|eval \"|unset [A-Z]|export [A-Z]|rm -r "
+    r"(?<![\w`/-])(?:\./lb [a-z{]|pulumi (?:config|up|stack|cancel|preview|login) |pulumi up\b"
+    r"|make (?:up|down|test)\b|python3 -m toolchain|eval \"|unset [A-Z{]|export [A-Z]|rm -r "
     r"|docker [a-z]+ |ssh -)[^`\n]*"
 )
 _END = re.compile(r"(?:[.;,:]? *$|[.;] (?=[A-Z])|, or |\) )")
@@ -29,7 +29,7 @@ def find() -> Iterator[Printed]:
     for folder in FOLDERS:
         for path in sorted((PROJECT / folder).rglob("*.py")):
             tree = ast.parse(path.read_text())
-            for text in _texts(tree):
+            for text in texts(tree):
                 for command in commands(text):
                     yield Printed(path.relative_to(PROJECT).as_posix(), command)
 
@@ -43,9 +43,9 @@ def commands(text: str) -> Iterator[str]:
         at = found.start() + max(1, len(command))
 
 
-def _texts(tree: ast.AST) -> Iterator[str]:
+def texts(tree: ast.AST) -> Iterator[str]:
     """List the texts of a module; parts that are filled in are written as `{}`."""
-    left_out = set(_docstrings(tree))
+    left_out = {*_docstrings(tree), *_examples(tree)}
     inside: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "hints.lb":
@@ -73,3 +73,10 @@ def _docstrings(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield id(node.value)
+
+
+def _examples(tree: ast.AST) -> Iterator[int]:
+    """Find the examples of verbs, which are in the help and in no message."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "register":
+            yield from (id(one) for one in node.args)

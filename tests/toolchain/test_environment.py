@@ -1,6 +1,7 @@
 """The exports, evaluated by a real shell, and the embedded backend's folder."""
 
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -45,6 +46,7 @@ def test_variables_are_unset_by_a_shell(tmp_path: Path) -> None:
             (tmp_path / name / file).write_text("")
     environ = {"PATH": "/bin", "PULUMI_BACKEND_URL": (tmp_path / "a/.state").as_uri()}
     text = environment.shell(environ, Paths(tmp_path.resolve() / "b/.state", None, ""))
+    assert "unset PULUMI_BACKEND_URL\n" in text
     assert "PULUMI_BACKEND_URL" not in evaluated(text, environ)
 
 
@@ -71,10 +73,15 @@ def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(tmp_path: Path) 
     stacks.mkdir(parents=True)
     (stacks / "dev.json").write_text("{}")
     (stacks / "dev.json.bak").write_text("{}")
-    with pytest.raises(ToolchainError, match=r"passphrase is missing.*\(dev\)"):
+    with pytest.raises(ToolchainError, match=r"passphrase is missing.*\(dev\)") as raised:
         prepare(state, {})
     prepare(state, {"PULUMI_CONFIG_PASSPHRASE": "that of the stacks"})
     assert not (state / "passphrase").exists()
+    command = re.search(r"rm -r \S+$", str(raised.value))
+    assert command
+    subprocess.run([SH, "-c", command[0]], check=True)
+    prepare(state, {})
+    assert (state / "passphrase").exists()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Every command that the program prints has a test that runs it where it is printed."""
 
+import ast
 import re
 
 import pytest
@@ -7,22 +8,27 @@ import pytest
 from tests import printed
 from tests.printed import PROJECT
 
-HELP = tuple(f"loadbalancer/cli/{name}.py" for name in ("verbs", "views", "rollout"))
-"""Their commands are the examples of `--help`: tests/unit/test_cli.py, tests/stack/test_docs.py."""
 HERE = "tests/stack/test_printed_commands.py"
 CHECKOUTS = "tests/stack/test_checkouts.py"
+REPAIRED = "tests/faults/test_repair.py"
 HOST = "tests/stack/test_docker_host.py"
 UP = f"{HERE}::test_what_needs_a_stack_that_is_up_says_how_to_bring_it_up"
 REPAIR = f"{HERE}::test_a_broken_stack_is_found_and_repaired"
 ROLLOUT = f"{HERE}::test_a_missing_target_and_rollout_are_answered_with_a_command_that_works"
 LOST = f"{CHECKOUTS}::test_a_stack_whose_state_was_lost_is_named_taken_over_and_removed"
+CLEANED = f"{CHECKOUTS}::test_down_removes_what_a_lost_state_has_left_when_told_so"
 RENAMED = f"{CHECKOUTS}::test_a_renamed_stack_project_and_folder_go_on"
 PASSPHRASE = f"{CHECKOUTS}::test_a_passphrase_of_another_project_is_named_with_the_file_without_it"
 RUN_BY: dict[str, dict[str, str]] = {
     "loadbalancer/__main__.py": {"./lb up": f"{CHECKOUTS}, which starts without .venv"},
+    "loadbalancer/cli/verbs.py": {
+        "./lb clean --orphans remove": CLEANED,
+        "./lb up --stack {}": f"{HERE}::test_a_new_app_answers_after_the_commands_of_app_new",
+        'eval "$(./lb env)"': f"{HERE}::test_an_invalid_configuration_in_a_shell_without_pulumi",
+    },
     "loadbalancer/cli/errors.py": {
         "./lb up{}": f"{HERE}::test_a_stack_that_does_not_exist_is_created",
-        "./lb repair{}{}": "tests/faults/test_updates.py, which kills updates",
+        "./lb repair{}{}": f"{REPAIRED}::test_a_killed_up_costs_no_request_and_repair_cleans_up",
         "pulumi stack rename --stack {} {}": RENAMED,
     },
     "loadbalancer/config/apps.py": {
@@ -58,19 +64,27 @@ RUN_BY: dict[str, dict[str, str]] = {
     "loadbalancer/drift/compare.py": {
         "docker network disconnect {} {}": "tests/unit/test_status.py; Docker's own command"
     },
-    "loadbalancer/drift/lost.py": {"./lb repair --stack {} --orphans remove": LOST},
+    "loadbalancer/drift/lost.py": {
+        "./lb repair --stack {} --orphans remove": LOST,
+        "./lb {} --stack {} --orphans remove": f"{LOST}; with down: {CLEANED}",
+    },
     "loadbalancer/drift/repair.py": {
-        "./lb repair --force --stack {}": "tests/faults/test_updates.py repairs while one runs"
+        "./lb repair --force --stack {}": "tests/unit/test_repair_locks.py, without an update"
     },
     "loadbalancer/engine/address.py": {
-        "docker context ls": f"{HOST}::test_a_context_that_does_not_exist_is_named",
-        "export DOCKER_TLS_VERIFY=1": f"{HOST}::test_up_with_the_certificates_of_a_context",
+        "docker context ls": "Docker's own command",
+        "export DOCKER_TLS_VERIFY=1": (
+            "tests/unit/test_engine_address.py; its effect, where a context has it: "
+            f"{HOST}::test_up_with_the_certificates_of_a_context"
+        ),
+        "unset {}": f"{HOST}::test_one_engine_by_a_context_of_another_folder",
     },
     "loadbalancer/engine/failure.py": {
         "./lb logs{}{}": "tests/stack/test_versions.py",
         "pulumi up{}": "tests/stack/test_versions.py",
         "pulumi config set --path apps.{}.limits.memory {}{}": "tests/stack/test_config.py sets it",
     },
+    "loadbalancer/hints.py": {"./lb {}{}": "listed where a module writes a hint: {} is the verb"},
     "loadbalancer/logs/stream.py": {"./lb up --stack {}": UP},
     "loadbalancer/metrics/client.py": {
         "./lb status{}": REPAIR,
@@ -79,7 +93,9 @@ RUN_BY: dict[str, dict[str, str]] = {
     "loadbalancer/nginx/live_files.py": {"rm -r {} +": "not printed: it runs in the container"},
     "loadbalancer/resources/stack.py": {
         "./lb repair --stack {} --orphans remove": LOST,
-        "./lb up --stack {}": "tests/toolchain/test_engine.py starts an engine that does not run",
+        "./lb up --stack {}": (
+            "tests/stack/test_docs.py; an engine that does not run: tests/toolchain/test_engine.py"
+        ),
     },
     "loadbalancer/rollout/commands.py": {
         "./lb rollout start --to {} --stack {}": ROLLOUT,
@@ -118,6 +134,7 @@ RUN_BY: dict[str, dict[str, str]] = {
     "loadbalancer/state/passphrase.py": {
         'eval "$(./lb env)"': PASSPHRASE,
         "export PULUMI_CONFIG_PASSPHRASE=..": PASSPHRASE,
+        "unset {}": PASSPHRASE,
     },
     "loadbalancer/state/pulumi.py": {
         'eval "$(./lb env)"': f"{HERE}::test_an_invalid_configuration_in_a_shell_without_pulumi"
@@ -126,16 +143,19 @@ RUN_BY: dict[str, dict[str, str]] = {
         "python3 -m toolchain": "not printed: the name of the program in its help"
     },
     "toolchain/debootstrap.py": {"docker tag NAME python:3.14-slim": "Docker's own command"},
-    "toolchain/engine.py": dict.fromkeys(
-        ("export DOCKER_CONTEXT=default", "export DOCKER_HOST=ssh://USER@MACHINE"),
-        "tests/toolchain/test_engine.py",
-    ),
+    "toolchain/engine.py": {
+        "export DOCKER_CONTEXT=default": "tests/toolchain/test_engine.py",
+        "export DOCKER_HOST=ssh://USER@MACHINE": "tests/toolchain/test_engine.py",
+        "unset {}": "tests/toolchain/test_cli.py; without it, an engine would be installed",
+    },
     "toolchain/environment.py": {
         "./lb up": UP,
         'eval "$({} env)"': CHECKOUTS,
         'export PATH={}:"$PATH"': "tests/unit/test_toolchain_environment.py; not in a message",
         "export PULUMI_CONFIG_PASSPHRASE=..": PASSPHRASE,
-        "rm -r {}": "tests/unit/test_toolchain_environment.py has a state without its passphrase",
+        "rm -r {}": "tests/toolchain/test_environment.py::"
+        "test_a_lost_passphrase_is_not_replaced_while_stacks_need_it",
+        "unset {}": "tests/toolchain/test_environment.py::test_variables_are_unset_by_a_shell",
     },
 }
 
@@ -143,8 +163,7 @@ RUN_BY: dict[str, dict[str, str]] = {
 def found() -> dict[str, set[str]]:
     commands: dict[str, set[str]] = {}
     for one in printed.find():
-        if one.path not in HELP:
-            commands.setdefault(one.path, set()).add(one.command)
+        commands.setdefault(one.path, set()).add(one.command)
     return commands
 
 
@@ -160,10 +179,46 @@ def test_every_printed_command_has_a_test_that_runs_it() -> None:
     assert found() == {path: set(commands) for path, commands in RUN_BY.items()}
 
 
+def test_examples_of_help_are_left_out_and_what_is_filled_in_is_found() -> None:
+    tree = ast.parse(
+        '@register(app, "up", "./lb up")\ndef up():\n    """Run `./lb up`."""\n'
+        '    say(f"Remove it: ./lb {verb} --stack {name}, or unset {variable}")\n'
+    )
+    found_ = [command for text in printed.texts(tree) for command in printed.commands(text)]
+    assert found_ == ["./lb {} --stack {}", "unset {}"]
+
+
+def words(command: str) -> list[str]:
+    """Name the words of a command's verb, without its options and what is filled in."""
+    command = command.removeprefix('eval "$(')
+    start = re.split(r"[{=]| -", command, maxsplit=1)[0]
+    programs = {"./lb", "pulumi", "docker", "python3", "export"}
+    return [word for word in re.findall(r"[\w./-]+", start) if word not in programs]
+
+
+def test_the_words_of_a_verb() -> None:
+    commands = ("./lb rollout abort --keep --stack {}", "./lb up{}", "export A_B=1", "unset {}")
+    assert list(map(words, commands)) == [
+        ["rollout", "abort"],
+        ["up"],
+        ["A_B"],
+        ["unset"],
+    ]
+
+
+def has(word: str, text: str) -> bool:
+    """Tell whether a test has a word of a command, also as one of a list of arguments."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None
+
+
 @pytest.mark.parametrize(
-    "reason", sorted({one for each in RUN_BY.values() for one in each.values()})
+    ("command", "reason"),
+    sorted({(command, reason) for each in RUN_BY.values() for command, reason in each.items()}),
 )
-def test_the_tests_exist(reason: str) -> None:
-    for path, _, test in re.findall(r"(tests/\S+\.py)(::(\w+))?", reason):
-        text = (PROJECT / path).read_text()
+def test_the_tests_exist_and_have_the_verb(command: str, reason: str) -> None:
+    every = re.findall(r"(tests/\S+\.py)(::(\w+))?", reason)
+    texts = [(PROJECT / path).read_text() for path, _, _ in every]
+    for (_, _, test), text in zip(every, texts, strict=True):
         assert not test or f"def {test}(" in text, reason
+    for word in words(command) if texts else ():
+        assert any(has(word, text) for text in texts), (word, reason)
