@@ -30,6 +30,9 @@ pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(3600)]
 DESTROY = "./lb down"
 """The README's command from which on the stack is destroyed; other pages run before it."""
 
+WIDTH = 100
+"""Columns of a terminal in which the history must fit."""
+
 ELSEWHERE = {
     "make test": "runs this test",
     "./lb watch": "runs until Ctrl-C: tests/stack/test_watch.py",
@@ -192,6 +195,17 @@ def after_metrics(shell: Shell, printed: str) -> None:
     assert [(name, text, kind) for name, kind, _, text in table] == found
 
 
+def after_history(shell: Shell, printed: str) -> None:
+    """Find who and why in the table, which fits a terminal of 100 columns."""
+    for role in ("%cn", "%s"):
+        assert shell.run(f"git log -1 --format={role}").strip() in printed
+    code = 'import pty, sys; sys.exit(pty.spawn(["./lb", "history"]))'
+    shown = shell.run(f"COLUMNS={WIDTH} TERM=xterm .venv/bin/python -c '{code}'")
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split("\r\n")
+    assert len(lines) > len(printed.splitlines())  # long cells are folded
+    assert max(map(len, lines)) <= WIDTH
+
+
 def after_rollout(shell: Shell, printed: str) -> None:
     assert "app1=0,app1-next=6,app2=4" in printed
     shell.expect_the_configured_shares()
@@ -226,6 +240,7 @@ AFTER: dict[str, Callable[[Shell, str], None]] = {
     "pulumi stack output adminUrl": after_address_of_the_page,
     "./lb logs --app app1 --status 200": after_logs,
     "./lb rollout start --to app1=0,app1-next=6,app2=4": after_rollout,
+    "./lb history": after_history,
     "./lb rollback": lambda shell, _: shell.expect_the_configured_shares(),
     "./lb repair": lambda shell, _: shell.expect_the_configured_shares(),
     'curl --fail --silent "$(pulumi stack output adminUrl)/metrics"': after_metrics,
