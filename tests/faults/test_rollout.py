@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from loadbalancer.config import apps
 from loadbalancer.nginx.live_route import LiveRoute
 from loadbalancer.nginx.upstream import reweighted
 from tests.stack.deployment import Deployment
@@ -341,3 +342,21 @@ def test_the_history_table(stack: Deployment) -> None:
     assert len(out.splitlines()) == 1 + len(updates) + 1
     assert [one["number"] for one in updates] == list(range(1, len(updates) + 1))
     assert all(one["who"] for one in updates if str(one["what"]).startswith("rollout"))
+
+
+def test_rollback_on_a_stack_without_the_sample_apps(own_stack: Deployment) -> None:
+    stack, folder = own_stack, own_stack.folder / "apps"
+    for sample in ("app1", "app2"):
+        shutil.rmtree(folder / sample)
+    for app in ("web", "shop"):
+        apps.create(folder, app)
+    first, second = {"web": 3, "shop": 1}, {"web": 1, "shop": 3}
+    for each in (first, second):
+        stack.set_weights(**each)
+        stack.up()
+        assert in_force(stack) == each
+    for verb, expected in ((["rollback"], first), (["rollback", "2"], second)):
+        code, out = run(stack, *verb)
+        assert code == 0, out
+        assert weights(stack) == in_force(stack) == expected
+        assert history(stack)[-1]["what"] == "rollback"
