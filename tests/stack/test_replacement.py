@@ -2,19 +2,27 @@
 
 import re
 import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
+from docker.models.containers import Container
 
 from loadbalancer import engine
 from loadbalancer.engine.handover import HandoverError, hand_over
 from loadbalancer.engine.wait import Wait
 from loadbalancer.state.pulumi import PulumiError
+from tests.faults.killing import descendants, end
 from tests.stack.deployment import Deployment, free_ports
 from tests.stack.editing import change
 from tests.stack.load import wrk
 from tests.stack.relay import relay
+from tests.stack.rolling import run
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
@@ -49,7 +57,7 @@ def test_an_image_that_does_not_start_leaves_the_old_nginx_serving(stack: Deploy
     assert load.failures == []
     assert load.requests > 100
     # No container is left of the trial.
-    assert not [one.name for one in stack.labelled() if str(one.name).endswith("-trial")]
+    assert not any(map(is_trial, stack.labelled()))
 
     dockerfile.write_text(f"{good}ENV VERSION=2\n")
     said = "nginx's container is replaced, since its image changes"
@@ -58,6 +66,90 @@ def test_an_image_that_does_not_start_leaves_the_old_nginx_serving(stack: Deploy
     assert stack.shares(10) == {"app1": 6, "app2": 4}
     assert before.id not in {one.id for one in stack.labelled()}
     assert sorted(str(one.id) for one in stack.labelled()) == sorted(stack.ids().values())
+
+
+def is_trial(container: Container) -> bool:
+    return str(container.name).endswith("-trial")
+
+
+@contextmanager
+def client(url: str) -> Iterator[list[float]]:
+    """Send requests one after the other, 20 a second; yields when those that failed began."""
+    failed_at: list[float] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.05):
+            now = time.monotonic()
+            try:
+                requests.get(url, timeout=30).raise_for_status()
+            except requests.RequestException:
+                failed_at.append(now)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield failed_at
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_replacement_of_nginx_fails_requests_in_one_short_gap_only(stack: Deployment) -> None:
+    dockerfile = stack.folder / "nginx/Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV GAP=1\n")
+    said = re.sub(r"\s+", " ", stack.preview())
+    assert re.search(r"Expect about \d+ s without answers on \S+", said), said
+    with wrk(stack.url, method="GET", rate=50) as load, client(stack.url) as failed_at:
+        stack.up()
+    # No request has got an answer other than 200: those in the gap are refused or closed.
+    assert load.failed_at == []
+    assert {kind.split()[0] for kind in load.failures} <= {"connect", "read", "write"}
+    gap = failed_at[-1] - failed_at[0] if failed_at else 0
+    print(f"gap: {gap:.2f} s, {len(failed_at)} of a client's requests failed; wrk: {load}")
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
+@pytest.mark.parametrize(
+    ("moment", "everything"), [("stopped", True), ("stopped", False), ("trial", True)]
+)
+def test_an_update_that_is_killed_while_nginx_hands_over_is_repaired(
+    stack: Deployment, moment: str, everything: bool
+) -> None:
+    """Killed alone, its plugins may go on beside the repair."""
+    dockerfile, old = stack.folder / "nginx/Dockerfile", stack.nginx()
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV KILLED={moment}-{everything}\n")
+    stack.applied = None
+    update = stack.process(
+        *stack.pulumi("up", "--yes", "--skip-preview"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def look() -> object:
+        assert update.poll() is None, "the update ended before it could be killed"
+        if moment == "trial":
+            return None if any(map(is_trial, stack.labelled())) else "no trial"
+        old.reload()
+        return old.status if old.status == "running" else None
+
+    try:
+        Wait(300, 0.01).until("the moment of the kill", look)
+    finally:
+        family = descendants(update.pid) if everything else []
+        update.kill()
+        for pid in family:
+            end(pid)
+        update.wait()
+    print({str(one.name): one.status for one in stack.labelled()})
+    code, out = run(stack, "repair")
+    assert code == 0, out
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+    assert sorted(str(one.id) for one in stack.labelled()) == sorted(stack.ids().values())
+    assert not any(map(is_trial, stack.labelled()))
+    assert run(stack, "status")[0] == 0
+    stack.applied = stack.source()
 
 
 def test_ports_of_nginx_are_exchanged_and_published_on_ipv6_in_one_update(
