@@ -1,6 +1,7 @@
 """The whole stack over DOCKER_HOST: nothing goes past the engine's address."""
 
 import asyncio
+import os
 import re
 import shlex
 import shutil
@@ -233,5 +234,11 @@ def test_a_context_that_does_not_exist_is_named(
         1,
         True,
     )
-    with pytest.raises(PulumiError, match="Docker context 'gone' not found"):
+    with pytest.raises(PulumiError, match="Docker context 'gone' not found") as raised:
         stack.preview()
+    assert "List the contexts: docker context ls" in str(raised.value)
+    environ = {**os.environ, **stack.environment}
+    listed = subprocess.run(
+        ["docker", "context", "ls"], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "default" in listed.stdout

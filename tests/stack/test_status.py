@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -257,6 +257,22 @@ def test_manual_changes_are_shown_and_repaired(
     stack.expect_no_changes()
     assert len(stack.ids().items() & after.items()) == 6
     assert stack.shares(20) == {"app1": 12, "app2": 8}
+
+
+def test_a_container_of_others_under_a_name_of_the_stack_leaves_by_the_printed_command(
+    stack: Deployment, base_images: Mapping[str, str]
+) -> None:
+    nginx, client = stack.nginx(), engine.connect()
+    network = nginx.labels[names.NETWORK]
+    # The images of the stack have its labels, which would make an orphan of the container.
+    with running(base_images["nginx"], {}) as theirs:
+        # The name of nginx, by which nobody in the network asks for it.
+        client.networks.get(network).connect(theirs, aliases=[str(nginx.name)])
+        command_ = f"docker network disconnect {network} {theirs.name}"
+        said = f"gets requests for {nginx.name} and is not repaired: {command_}"
+        assert differences(stack) == {f"container {theirs.name}": said}
+        subprocess.run(command_.split(), check=True)
+        assert differences(stack) == {}
 
 
 @pytest.mark.faults

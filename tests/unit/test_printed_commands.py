@@ -12,11 +12,12 @@ HERE = "tests/stack/test_printed_commands.py"
 CHECKOUTS = "tests/stack/test_checkouts.py"
 REPAIRED = "tests/faults/test_repair.py"
 HOST = "tests/stack/test_docker_host.py"
+STATUS = "tests/stack/test_status.py"
 UP = f"{HERE}::test_what_needs_a_stack_that_is_up_says_how_to_bring_it_up"
 REPAIR = f"{HERE}::test_a_broken_stack_is_found_and_repaired"
 ROLLOUT = f"{HERE}::test_a_missing_target_and_rollout_are_answered_with_a_command_that_works"
 LOST = f"{CHECKOUTS}::test_a_stack_whose_state_was_lost_is_named_taken_over_and_removed"
-CLEANED = f"{CHECKOUTS}::test_down_removes_what_a_lost_state_has_left_when_told_so"
+CLEANED = f"{CHECKOUTS}::test_down_and_clean_remove_what_a_lost_state_has_left_when_told_so"
 RENAMED = f"{CHECKOUTS}::test_a_renamed_stack_project_and_folder_go_on"
 PASSPHRASE = f"{CHECKOUTS}::test_a_passphrase_of_another_project_is_named_with_the_file_without_it"
 RUN_BY: dict[str, dict[str, str]] = {
@@ -62,7 +63,10 @@ RUN_BY: dict[str, dict[str, str]] = {
     },
     "loadbalancer/display/watch.py": {"./lb up --stack {}": UP},
     "loadbalancer/drift/compare.py": {
-        "docker network disconnect {} {}": "tests/unit/test_status.py; Docker's own command"
+        "docker network disconnect {} {}": (
+            f"{STATUS}::"
+            "test_a_container_of_others_under_a_name_of_the_stack_leaves_by_the_printed_command"
+        )
     },
     "loadbalancer/drift/lost.py": {
         "./lb repair --stack {} --orphans remove": LOST,
@@ -72,7 +76,7 @@ RUN_BY: dict[str, dict[str, str]] = {
         "./lb repair --force --stack {}": "tests/unit/test_repair_locks.py, without an update"
     },
     "loadbalancer/engine/address.py": {
-        "docker context ls": "Docker's own command",
+        "docker context ls": f"{HOST}::test_a_context_that_does_not_exist_is_named",
         "export DOCKER_TLS_VERIFY=1": (
             "tests/unit/test_engine_address.py; its effect, where a context has it: "
             f"{HOST}::test_up_with_the_certificates_of_a_context"
