@@ -45,7 +45,9 @@ def tried_again(client: Client, desired: Desired, broken: Collection[str]) -> It
 
 
 def _has_served(desired: Desired, container: DesiredContainer) -> bool:
-    """Tell whether a container was healthy once, so that the route has it."""
+    """Tell whether a container was healthy once, so that the route has it, or is in it."""
+    if desired.route and container.id == desired.route.container:
+        return True
     aliases = (alias for one in container.networks.values() for alias in one)
     text = desired.route.text if desired.route else ""
     return any(f"server {name}:" in text for name in (container.name, *aliases))

@@ -101,5 +101,5 @@ def test_a_version_that_never_served_is_announced_before_it_is_tried_again() -> 
 
 
 def test_a_version_that_has_served_is_replaced_without_a_word() -> None:
-    state = desired(("old", ()), ("direct", ("app2",)), ("well", ()))
-    assert list(failed.tried_again(client(), state, ["urn:old", "urn:direct"])) == []
+    state = desired(("old", ()), ("direct", ("app2",)), ("well", ()), ("nginx", ()))
+    assert list(failed.tried_again(client(), state, ["urn:old", "urn:direct", "urn:nginx"])) == []
