@@ -118,6 +118,6 @@ def expect_whole(stack: Deployment, what: str) -> None:
     configured = {app: int(weight) for app, weight in stack.get("weights").items()}
     found = in_force(stack)
     text = LiveRoute(stack.nginx()).text()
-    assert found == configured, (what, found, configured, text, stack.state())
+    assert found == configured, (what, found, configured, text, stack.checkpoint())
     stack.answers(10)
     assert expect_true_status(stack, what), what
