@@ -3,10 +3,6 @@
 import re
 import socket
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -70,44 +66,6 @@ def test_an_image_that_does_not_start_leaves_the_old_nginx_serving(stack: Deploy
 
 def is_trial(container: Container) -> bool:
     return str(container.name).endswith("-trial")
-
-
-@contextmanager
-def client(url: str) -> Iterator[list[float]]:
-    """Send requests one after the other, 20 a second; yields when those that failed began."""
-    failed_at: list[float] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.wait(0.05):
-            now = time.monotonic()
-            try:
-                requests.get(url, timeout=30).raise_for_status()
-            except requests.RequestException:
-                failed_at.append(now)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield failed_at
-    finally:
-        done.set()
-        thread.join()
-
-
-def test_a_replacement_of_nginx_fails_requests_in_one_short_gap_only(stack: Deployment) -> None:
-    dockerfile = stack.folder / "nginx/Dockerfile"
-    dockerfile.write_text(f"{dockerfile.read_text()}ENV GAP=1\n")
-    said = re.sub(r"\s+", " ", stack.preview())
-    assert re.search(r"Expect about \d+ s without answers on \S+", said), said
-    with wrk(stack.url, method="GET", rate=50) as load, client(stack.url) as failed_at:
-        stack.up()
-    # No request has got an answer other than 200: those in the gap are refused or closed.
-    assert load.failed_at == []
-    assert {kind.split()[0] for kind in load.failures} <= {"connect", "read", "write"}
-    gap = failed_at[-1] - failed_at[0] if failed_at else 0
-    print(f"gap: {gap:.2f} s, {len(failed_at)} of a client's requests failed; wrk: {load}")
-    assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
 @pytest.mark.parametrize(
