@@ -45,6 +45,17 @@ def descendants(parents: dict[int, int], root: int) -> set[int]:
     return found
 
 
+def parents_of_all() -> dict[int, int]:
+    """Read the parent of each process that runs."""
+    found = {}
+    for folder in PROC.iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):
+                stat = (folder / "stat").read_text()
+                found[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    return found
+
+
 class Family:
     """Adds up the time of all descendants of this process while a block runs.
 
@@ -73,13 +84,7 @@ class Family:
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK):
-            parents = {}
-            for folder in PROC.iterdir():
-                if folder.name.isdecimal():
-                    with suppress(OSError):
-                        stat = (folder / "stat").read_text()
-                        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-            for pid in descendants(parents, os.getpid()):
+            for pid in descendants(parents_of_all(), os.getpid()):
                 with suppress(OSError):
                     self._look(pid)
 

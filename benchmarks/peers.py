@@ -25,6 +25,7 @@ from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx import upstream
 from loadbalancer.nginx.process import ROUTE_FOLDER
+from loadbalancer.resources.container import LOG_OPTIONS
 from tests.apps.containers import build, network, remove_image
 from tests.stack.deployment import PROJECT, Deployment, free_ports
 
@@ -39,7 +40,7 @@ WEIGHTS = {"app1": 6, "app2": 4}
 IMAGES = Path(__file__).resolve().parent / "images"
 APP = IMAGES / "app.py"
 LABELS = {"benchmark": "peers"}
-_LOG = LogConfig(type="local", config={"mode": "non-blocking", "max-buffer-size": "4m"})
+_LOG = LogConfig(type="local", config=LOG_OPTIONS)
 """How the stack has its containers' output stored."""
 
 

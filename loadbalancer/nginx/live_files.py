@@ -61,7 +61,7 @@ class LiveFiles(NginxProcess):
             exec.write_folder(self._container, FILES_FOLDER, paths)
             self._test(f"{FILES_FOLDER}/{version}")
             self._point(version)
-            self._reload()
+            self._reload(self._write({}))
         except SupersededError as error:
             raise FilesError(f"nginx's files were not changed: {error}") from error
         except Exception as error:  # whatever the cause, such as an engine that has gone away
@@ -73,7 +73,7 @@ class LiveFiles(NginxProcess):
         try:
             if self._version() != before:
                 self._point(before)
-                self._reload()
+                self._reload(self._write({}))
             self._tidy(before)
         except Exception as error:
             message = f"{cause}; and the files before could not be put back: {error}"

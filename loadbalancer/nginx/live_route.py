@@ -108,9 +108,7 @@ class LiveRoute(NginxProcess):
             raise RouteError(message) from error
 
     def _switch(self, files: dict[str, str]) -> set[str]:
-        self._expect_owner()
-        exec.write_folder(self._container, ROUTE_FOLDER, _encoded(files))
-        return self._reload()
+        return self._reload(self._write(_encoded(files)))
 
     def _wait_until_reachable(self, newcomers: list[str]) -> None:
         for number, address in enumerate(newcomers):

@@ -104,16 +104,29 @@ class NginxProcess:
         if code:
             raise NginxError(f"nginx refuses it: {output.replace(f'{folder}/', '')}")
 
-    def _reload(self) -> set[str]:
-        """Test the current configuration, reload, and wait until new workers serve by it.
+    def _write(self, route_files: Mapping[str, bytes]) -> str:
+        """Write files of the route and a new generation's name, and test the configuration.
 
-        Returns the old workers, which may still finish their requests.
+        All at once: nobody takes files for loaded that were written before the name was.
+
+        Args:
+            route_files: the files in ROUTE_FOLDER that change.
+
+        Returns:
+            The name of the generation.
         """
         generation = secrets.token_hex(8)
         self._expect_owner()
-        new = {_GENERATION: _generation(generation).encode()}
+        new = {**route_files, _GENERATION: _generation(generation).encode()}
         exec.write_folder(self._container, ROUTE_FOLDER, new)
         self._test()
+        return generation
+
+    def _reload(self, generation: str) -> set[str]:
+        """Reload, and wait until new workers serve by the configuration that `_write` has named.
+
+        Returns the old workers, which may still finish their requests.
+        """
         old_workers = set(self.workers())
         since = int(time.time())
         self._container.kill(signal="HUP")
@@ -140,12 +153,7 @@ class NginxProcess:
 
         Returns False where nginx needs a reload.
         """
-        generation = secrets.token_hex(8)
-        self._expect_owner()
-        new = {**files, _GENERATION: _generation(generation).encode()}
-        exec.write_folder(self._container, ROUTE_FOLDER, new)
-        self._test()
-        url = f"{_WEIGHTS_URL}?generation={generation}"
+        url = f"{_WEIGHTS_URL}?generation={self._write(files)}"
         code, _ = self._run(*_CURL, "--fail", "--request", "POST", url)
         return not code
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.family import descendants, parents_of_all
 from loadbalancer.nginx.live_route import LiveRoute
 from tests.stack.deployment import Deployment
 from tests.stack.rolling import in_force, run
@@ -58,23 +59,11 @@ class Killer:
             process.wait(timeout=moment)
             self.ended += 1
         except subprocess.TimeoutExpired:
-            family = descendants(process.pid) if everything else []
+            family = descendants(parents_of_all(), process.pid) if everything else []
             process.kill()
             for pid in family:
                 end(pid)
         process.wait()
-
-
-def descendants(parent: int) -> list[int]:
-    """List the processes that a process has started, and those that they have."""
-    printed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid="], check=True, capture_output=True, text=True
-    ).stdout
-    parents = [tuple(map(int, line.split())) for line in printed.splitlines()]
-    found = [parent]
-    for one in found:
-        found += [pid for pid, started_by in parents if started_by == one]
-    return found[1:]
 
 
 def end(pid: int) -> None:
@@ -117,7 +106,12 @@ def expect_whole(stack: Deployment, what: str) -> None:
     # Not by counting answers: other requests take turns meanwhile.
     configured = {app: int(weight) for app, weight in stack.get("weights").items()}
     found = in_force(stack)
-    text = LiveRoute(stack.nginx()).text()
-    assert found == configured, (what, found, configured, text, stack.checkpoint())
+    assert found == configured, (
+        what,
+        found,
+        configured,
+        LiveRoute(stack.nginx()).text(),
+        stack.checkpoint(),
+    )
     stack.answers(10)
     assert expect_true_status(stack, what), what

@@ -9,11 +9,12 @@ import pytest
 import requests
 from docker.models.containers import Container
 
+from benchmarks.family import descendants, parents_of_all
 from loadbalancer import engine
 from loadbalancer.engine.handover import HandoverError, hand_over
 from loadbalancer.engine.wait import Wait
 from loadbalancer.state.pulumi import PulumiError
-from tests.faults.killing import descendants, end
+from tests.faults.killing import end
 from tests.stack.deployment import Deployment, free_ports
 from tests.stack.editing import change
 from tests.stack.load import wrk
@@ -95,7 +96,7 @@ def test_an_update_that_is_killed_while_nginx_hands_over_is_repaired(
     try:
         Wait(300, 0.01).until("the moment of the kill", look)
     finally:
-        family = descendants(update.pid) if everything else []
+        family = descendants(parents_of_all(), update.pid) if everything else []
         update.kill()
         for pid in family:
             end(pid)

@@ -57,10 +57,11 @@ class Nginx:
             self.fail(f"write{self.reloads}")
         self.files.update(files)
 
-    def reload(self, change: NginxProcess) -> set[str]:
+    def reload(self, change: NginxProcess, generation: str) -> set[str]:
         self.fail(f"reload{self.reloads}")
         change._expect_owner()
         self.reloads += 1
+        assert generation in self.files["generation.conf"].decode()
         self.served = self.files["route.conf"].decode() + self.current
         return set()
 
@@ -80,8 +81,8 @@ class Nginx:
 def nginx(monkeypatch: pytest.MonkeyPatch) -> Nginx:
     found = Nginx()
 
-    def reload(change: NginxProcess) -> set[str]:
-        return found.reload(change)
+    def reload(change: NginxProcess, generation: str) -> set[str]:
+        return found.reload(change, generation)
 
     monkeypatch.setattr(exec, "read_folder", found.read)
     monkeypatch.setattr(exec, "write_folder", found.write)
@@ -154,7 +155,7 @@ def test_whatever_fails_the_files_before_are_put_back(
 def test_an_error_names_both_failures_where_nothing_can_be_put_back(nginx: Nginx) -> None:
     nginx.fails = {"reload0": NginxError("first")}
 
-    def fail(_: object) -> set[str]:
+    def fail(*_: object) -> set[str]:
         raise NoConnectionError("second")
 
     with pytest.MonkeyPatch.context() as patch:
@@ -245,3 +246,28 @@ def test_nginx_reloads_where_it_cannot_take_weights_alone(
     LiveRoute(CONTAINER).apply(REWEIGHTED)
     assert nginx.reloads == reloads + 1
     assert nginx.served == REWEIGHTED + "v1"
+
+
+class KilledError(BaseException):
+    """Ends a change as SIGKILL does: nothing is put back."""
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_route_is_not_taken_for_loaded_after_a_kill_at_any_write(
+    last: int, nginx: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = 'map "" $generation { default before; }\n'
+    nginx.files["generation.conf"] = generation.encode()
+    written: list[Mapping[str, bytes]] = []
+
+    def write(container: object, folder: str, files: Mapping[str, bytes]) -> None:
+        nginx.write(container, folder, files)
+        written.extend([files] if files.keys() != {"owner"} else [])
+        if len(written) == last:
+            raise KilledError
+
+    monkeypatch.setattr(exec, "write_folder", write)
+    with pytest.raises(KilledError):
+        LiveRoute(CONTAINER).apply(NEW)
+    monkeypatch.setattr(LiveRoute, "_fetch", lambda *_: (0, "before"))
+    assert LiveRoute(CONTAINER).loaded() is None
