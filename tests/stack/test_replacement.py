@@ -46,7 +46,8 @@ def stack(module_stack: Deployment) -> Deployment:
 def test_an_image_that_does_not_start_leaves_the_old_nginx_serving(stack: Deployment) -> None:
     dockerfile, before = stack.folder / "nginx/Dockerfile", stack.nginx()
     good = dockerfile.read_text()
-    dockerfile.write_text(good.replace('CMD ["nginx"', 'CMD ["/bin/no-such-nginx"'))
+    assert "exec nginx " in good
+    dockerfile.write_text(good.replace("exec nginx ", "exec /bin/no-such-nginx "))
     with wrk(stack.url, method="GET") as load, pytest.raises(PulumiError) as failed:
         stack.up()
     assert f"{before.name} keeps serving" in str(failed.value)

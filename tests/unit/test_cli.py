@@ -424,10 +424,16 @@ def test_a_shell_completes_verbs_options_and_stacks(tmp_path: Path) -> None:
     assert _complete("lb status --stack st", environ) == ["staging"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_for_completion_is_printed(
-    shell: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [("bash", "complete -o"), ("zsh", "#compdef lb"), ("fish", "complete --command lb")],
+)
+def test_the_script_for_completion_is_that_of_the_shell(
+    shell: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, _ = run("--show-completion", shell, capsys=capsys)
+    # Not the shell that runs the tests, which may have been started by none.
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    code, out, _ = run("--show-completion", capsys=capsys)
     assert code == 0
+    assert said in out
     assert "_LB_COMPLETE" in out
