@@ -5,6 +5,13 @@ import ejections from 'ejections.js';
 import pick from 'pick.js';
 import weights from 'weights.js';
 
+// The upstream's name in nginx.conf, which is the address of an attempt without a server.
+const UPSTREAM = 'apps';
+// Milliseconds between two attempts of a request that waits for the addresses of the servers, and
+// seconds until the last one.
+const PAUSE = 100;
+const WAITS = 0.4;
+
 // For `sticky route`: the name of the server to pass the request to, or nothing where nginx's own
 // rotation decides. nginx asks once for each time that the request enters the upstream.
 function server(r) {
@@ -27,6 +34,9 @@ function server(r) {
 // list of servers changes meanwhile.
 function next(r) {
     const tried = attempts.all(r.variables);
+    if (waits(r, tried)) {
+        return '@wait';
+    }
     ejections.note(tried);
     if (!tried.some((attempt) => attempt.taken)) {
         return '@again';
@@ -36,10 +46,27 @@ function next(r) {
     return repeatable && (last.failed || hangs(last)) ? '@again' : '@no_answer';
 }
 
+// For error_page of a request that was passed on once more.
+function last(r) {
+    return waits(r, attempts.all(r.variables)) ? '@wait' : '@no_answer';
+}
+
+// An nginx that has just started knows no address of any server until Docker's name server has told
+// it. A request waits for that as long as nginx allows internal redirects, about half a second.
+function waits(r, tried) {
+    return +r.variables.request_time < WAITS && tried.every((attempt) => attempt.address === UPSTREAM);
+}
+
+// Passes a request on after a pause.
+async function wait(r) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    r.internalRedirect('@again');
+}
+
 // A server that did not answer in time and fails its checks is not slow with this one request.
 function hangs(attempt) {
     const name = ngx.shared.addresses.get(attempt.address);
     return attempt.outcome === 'timeout' && name !== undefined && ngx.shared.marks.has(name);
 }
 
-export default { server, next };
+export default { server, next, last, wait };

@@ -312,3 +312,20 @@ def test_requests_go_on_while_the_route_changes(two: Proxy) -> None:
             assert before != after
             two.route(after)
     assert get.failures == post.failures == []
+
+
+def test_an_nginx_that_has_just_started_answers_nothing_but_what_servers_answer(two: Proxy) -> None:
+    for _ in range(3):
+        answers: list[tuple[int, str]] = []
+
+        two.container.restart(timeout=0)
+        url = two.url
+
+        def look(url: str = url, answers: list[tuple[int, str]] = answers) -> object:
+            answer = requests.get(url, timeout=PATIENCE)
+            answers.append((answer.status_code, answer.text))
+            return None if len(answers) > 20 else "too few answers"
+
+        refused = (requests.ConnectionError,)
+        Wait(PATIENCE, 0.001, forgives=refused).until("nginx to answer", look)
+        assert {status for status, _ in answers} == {200}, answers

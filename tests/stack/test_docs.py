@@ -27,6 +27,8 @@ from tests.stack.load import wrk
 
 pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(3600)]
 
+ENVIRONMENTS = "./lb up --stack staging"
+"""The README's command from which on it needs `make faults`: other stacks, rollouts, repair."""
 DESTROY = "./lb down"
 """The README's command from which on the stack is destroyed; other pages run before it."""
 
@@ -78,8 +80,8 @@ class Shell:
     environment: dict[str, str] = field(default_factory=dict)
     failed: str = ""
     """The command that failed; the commands after it would only fail for the same cause."""
-    walked: bool = False
-    """Whether the commands of the README that bring the stack up and change it have run."""
+    walked: int = 0
+    """How many commands of the README have run."""
 
     @property
     def url(self) -> str:
@@ -258,33 +260,34 @@ def run(shell: Shell, command: Command) -> None:
     shell.failed = ""
 
 
-def readme(*, destroying: bool) -> list[Command]:
+def walk(shell: Shell, *, until: str) -> None:
+    """Run the commands of the README before one of them, except for those that have run."""
     found = commands(README)
-    end = [one.text for one in found].index(DESTROY)
-    return found[end:] if destroying else found[:end]
+    end = [one.text for one in found].index(until)
+    for command in found[shell.walked : end]:
+        run(shell, command)
+    shell.walked = max(shell.walked, end)
 
 
-def walk(shell: Shell) -> None:
-    """Run the commands of the README up to the end of the stack, unless they have run."""
-    if not shell.walked:
-        for command in readme(destroying=False):
-            run(shell, command)
-        shell.walked = True
+def test_readme_of_one_stack(shell: Shell) -> None:
+    walk(shell, until=ENVIRONMENTS)
 
 
+@pytest.mark.faults
 def test_readme_until_the_stack_is_destroyed(shell: Shell) -> None:
-    walk(shell)
+    walk(shell, until=DESTROY)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("page", PAGES[1:], ids=docs.name)
 def test_page(shell: Shell, page: Path) -> None:
-    walk(shell)
+    walk(shell, until=DESTROY)
     for command in commands(page):
         run(shell, command)
 
 
 @pytest.mark.faults
 def test_readme_destroys_and_recreates(shell: Shell) -> None:
-    for command in readme(destroying=True):
+    walk(shell, until=DESTROY)
+    for command in commands(README)[shell.walked :]:
         run(shell, command)
