@@ -109,7 +109,6 @@ RUN_BY: dict[str, dict[str, str]] = {
         "pulumi config rm {} --stack {}": "tests/unit/test_rollout_commands.py",
     },
     "loadbalancer/rollout/controller.py": {
-        "./lb rollout promote --stack {}": "tests/stack/test_rollout.py",
         "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py",
     },
     "loadbalancer/rollout/force.py": {"./lb rollback --stack {}": "tests/stack/test_rollout.py"},
@@ -117,6 +116,9 @@ RUN_BY: dict[str, dict[str, str]] = {
         "./lb rollout start --to {}{}": ROLLOUT,
         "./lb rollback --stack {}": "tests/stack/test_rollout.py",
         "./lb up --stack {}": UP,
+    },
+    "loadbalancer/rollout/requests.py": {
+        "./lb rollout promote --stack {}": "tests/stack/test_rollout.py"
     },
     "loadbalancer/rollout/rollback.py": {"./lb history --stack {}": ROLLOUT},
     "loadbalancer/rollout/status.py": {
