@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.app_servers import APP, Server, ask, receive, running, send, shared_form
+from benchmarks.candidates import APP, Server, ask, receive, running, send, shared_form
 
 THREADS = (8, 16, 32, 64, 128)
 WORKERS = (1, 2, 4)

@@ -9,14 +9,13 @@ import select
 import socket
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .connection import SMALL_BODY, ClientGone, Connection
-from .exchange import Exchange, FileWrapper
-from .message import BadRequest, Head
+from .application import Application
+from .connection import SMALL_BODY, Connection
+from .message import BadRequest
 from .middleware import PROBE_PATH
 from .threads import Pool
 
@@ -71,7 +70,7 @@ class Server:
         multiprocess: bool = False,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self._app = app
+        self._app = Application(app, multithread=threads > 1, multiprocess=multiprocess)
         self._listener = listener
         # One at a time where others wait for connections too: the least busy process is the first.
         self._accepts = 1 if multiprocess else _ACCEPTS
@@ -91,17 +90,6 @@ class Server:
         """Whether every response closes its connection."""
         self._epoll = select.epoll()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._environ: dict[str, Any] = {
-            "SCRIPT_NAME": "",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": threads > 1,
-            "wsgi.multiprocess": multiprocess,
-            "wsgi.run_once": False,
-            "wsgi.input_terminated": True,
-            "wsgi.file_wrapper": FileWrapper,
-        }
 
     def stop(self) -> None:
         """Give notice and stop; stop without notice if called again. For a signal handler."""
@@ -284,38 +272,13 @@ class Server:
 
     def _answer(self, connection: Connection) -> None:
         """Answer the request of a connection; runs in a thread of a pool."""
-        head = connection.head
-        assert head is not None  # noqa: S101 - what `_advance` saw to
-        exchange = Exchange(connection, head, close=self.closing)
-        try:
-            exchange.run(self._app, self._environ_of(connection, head))
-            if not exchange.close and not head.body.done:
-                # The app did not read the body, which is in the buffer.
-                head.body.take(connection.buffer)
-                exchange.close = not head.body.done
-        except (ClientGone, BadRequest):
-            exchange.close = True
-        except BaseException:
-            traceback.print_exc()
-            exchange.close = exchange.cut = True
-        connection.head = None
-        connection.scanned = 0
-        connection.reset = exchange.cut
-        connection.ending = exchange.close
+        last = self._app.answer(connection, close=self.closing)
         connection.deadline = time.monotonic() + KEEP_ALIVE_SECONDS
         # In this order: the watching thread sets `pending` before it looks at `busy`.
         connection.busy = False
-        if exchange.close or connection.pending or connection.buffer or self.closing:
+        if last or connection.pending or connection.buffer or self.closing:
             self._again.append(connection)
             self._wake()
-
-    def _environ_of(self, connection: Connection, head: Head) -> dict[str, Any]:
-        environ = {**self._environ, **head.environ}
-        environ["SERVER_NAME"] = connection.local[0]
-        environ["SERVER_PORT"] = str(connection.local[1])
-        environ["REMOTE_ADDR"] = connection.address[0]
-        environ["REMOTE_PORT"] = str(connection.address[1])
-        return environ
 
     def _wake(self) -> None:
         os.eventfd_write(self._wakeup, 1)

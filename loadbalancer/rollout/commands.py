@@ -15,27 +15,15 @@ RolloutError, PulumiError, StackNotFoundError or ConfigError (1). Importing this
 what takes long to import is imported by the commands that need it.
 """
 
-import json
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from loadbalancer.rollout.control import Command, Control, Operator, Request, this_process
-from loadbalancer.rollout.errors import (
-    AlreadyRunningError,
-    Ending,
-    RolloutError,
-    RolloutHalted,
-    UpdateError,
-    UsageError,
-)
-from loadbalancer.rollout.status import RolloutStatus, State, fix, fix_by_force
-from loadbalancer.state import message
-from loadbalancer.state.config_file import RECORD_KEY, ConfigFile, ConfigFileError
-from loadbalancer.state.history import History, Update, foreign
-from loadbalancer.state.message import format_weights
+from loadbalancer.rollout.control import Command, Control, Operator, Request
+from loadbalancer.rollout.errors import AlreadyRunningError, Ending, RolloutError, UsageError
+from loadbalancer.rollout.status import RolloutStatus, fix, for_programs
+from loadbalancer.rollout.unfinished import Unfinished
+from loadbalancer.state.history import History, Update
 from loadbalancer.state.project import Project
 from loadbalancer.state.pulumi import PulumiError, StackNotFoundError
 
@@ -43,7 +31,6 @@ if TYPE_CHECKING:
     from loadbalancer.rollout.environment import Event, Terminal, View
     from loadbalancer.rollout.record import Progress
     from loadbalancer.rollout.stack_environment import StackEnvironment
-
 
 _PATIENCE = 5.0
 """Seconds to wait for the reply of a running rollout, which looks for commands every second."""
@@ -66,6 +53,7 @@ class Rollouts:
         self._terminal = terminal
         self._view: View | None = None
         self._operator = Operator(self._quiet)
+        self._unfinished = Unfinished(project, stack)
         self._control = Control(project.folder, stack)
         self._patience = patience
 
@@ -81,38 +69,19 @@ class Rollouts:
             RolloutHalted: when it cannot continue without overwriting what somebody else did.
         """
         with self._locked():
-            unfinished = self._unfinished()
-            if unfinished is not None:
-                return self._offer(unfinished)
+            status = self._unfinished.find()
+            if status is not None:
+                return self._offer(status)
             return self._start(given)
 
     def _start(self, given: Mapping[str, object]) -> Ending:
-        from loadbalancer.config import apps  # noqa: PLC0415
-        from loadbalancer.rollout import controller, options  # noqa: PLC0415
-        from loadbalancer.rollout.record import Progress  # noqa: PLC0415
+        from loadbalancer.rollout import controller, start  # noqa: PLC0415
 
         environment = self._environment()
-        configured, updates = environment.file.settings(), environment.history.all()
-        before, secret = configured.weights, environment.file.has_secret_weights()
-        settings = options.resolve(configured.rollout, given, _example(before))
-        options.check_target(settings, before, apps.find(self._project.folder / "apps"))
-        options.check_stack(self._stack, before, environment.outputs, updates, secret=secret)
-        settings = options.with_idle_apps(settings, before)
-        if before == settings.to:
+        progress = start.prepare(environment, self._project.folder / "apps", given)
+        if progress is None:
             self._terminal.say(f"{self._stack} has these weights already.")
             return Ending.REACHED
-        progress = Progress(
-            id=secrets.token_hex(4),
-            settings=settings,
-            before=before,
-            weights=before,
-            updates=updates[-1].number,
-            updated=updates[-1].time.timestamp(),
-            config=environment.config(),
-            holder=this_process(),
-            since=environment.now(),
-            secret=secret,
-        )
         with self._shown(progress):
             environment.save(progress)
             return controller.run(environment, progress)
@@ -122,7 +91,7 @@ class Rollouts:
         if self._control.is_running():
             return self._send(Request.RESUME)
         with self._locked():
-            return self._continue(self._existing())
+            return self._continue(self._unfinished.get())
 
     def pause(self) -> Ending:
         """Have the running rollout stay at its step."""
@@ -153,7 +122,7 @@ class Rollouts:
         with self._locked():
             if force:
                 return self._roll_back_by_force()
-            status = self._existing()
+            status = self._unfinished.get()
             if keep:
                 environment = self._environment()
                 environment.forget()
@@ -164,19 +133,14 @@ class Rollouts:
 
     def status(self) -> Ending:
         """Print how far the rollout is; without one, the last update of a file backend."""
-        text, running = self._text(), self._control.is_running()
+        text, running = self._unfinished.text(), self._control.is_running()
         if self._terminal.machine:
             if text is not None:
-                status = self._status(text)  # checks it
-                found = {**json.loads(text), "running": running}
-                if status.secret:
-                    hidden = ("before", "weights")
-                    found = {key: value for key, value in found.items() if key not in hidden}
-                    found["settings"] = {**found["settings"], "to": None}
-                text = json.dumps(found)
+                status = self._unfinished.status(text)  # checks it
+                text = for_programs(text, secret=status.secret, running=running)
             print(text or "null")
         elif text is not None:
-            self._terminal.say(self._status(text).report(self._stack, running=running))
+            self._terminal.say(self._unfinished.status(text).report(self._stack, running=running))
         else:
             self._terminal.say(f"No rollout of {self._stack} is in progress.")
             for last in History(self._project, self._stack).from_files()[-1:]:
@@ -204,43 +168,17 @@ class Rollouts:
             with self._control.lock():
                 yield
         except AlreadyRunningError:
-            text = self._text()
-            who = "" if text is None else f" ({self._status(text).holder})"
+            text = self._unfinished.text()
+            who = "" if text is None else f" ({self._unfinished.status(text).holder})"
             raise RolloutError(
                 f"a rollout of {self._stack} is running{who}. "
                 f"See: ./lb rollout status --stack {self._stack}"
             ) from None
 
-    def _unfinished(self) -> RolloutStatus | None:
-        """Read the record of a rollout whose process is gone."""
-        text = self._text()
-        status = None if text is None else self._status(text)
-        if status is not None and status.holder.host != this_process().host:
-            raise RolloutError(
-                f"{status.holder} has a rollout of {self._stack} in progress. "
-                "End it there, or remove its record: "
-                f"pulumi config rm {RECORD_KEY} --stack {self._stack}"
-            )
-        return status
-
-    def _existing(self) -> RolloutStatus:
-        status = self._unfinished()
-        if status is None:
-            raise RolloutError(
-                f"no rollout of {self._stack} is in progress. "
-                f"Start one: ./lb rollout start --to {self._example()} --stack {self._stack}"
-            )
-        return status
-
-    def _example(self) -> str:
-        with suppress(ValueError):
-            return _example(ConfigFile(self._project, self._stack).settings().weights)
-        return "app1=0,app2=100"
-
     def _send(self, request: Request) -> Ending:
         if not self._control.is_running():
-            raise RolloutError(f"{self._existing().interrupted()}. {fix(self._stack)}")
-        status = self._existing()
+            raise RolloutError(f"{self._unfinished.get().interrupted()}. {fix(self._stack)}")
+        status = self._unfinished.get()
         command = self._control.send(Command(request, status.id, status.position))
         reply = self._control.wait_for_reply(command, self._patience)
         if reply is None:
@@ -253,26 +191,6 @@ class Rollouts:
         else:
             self._terminal.say(f"The rollout of {self._stack}: {reply.text}.")
         return Ending.REACHED
-
-    def _text(self) -> str | None:
-        """Read the text of the record in the config."""
-        try:
-            return ConfigFile(self._project, self._stack).record()
-        except ConfigFileError as error:
-            raise RolloutError(
-                f"{error}. Correct it, or get it back from Git. If a rollout is in progress: "
-                + fix_by_force(self._stack, "the file, of which a copy is kept")
-            ) from error
-
-    def _status(self, text: str) -> RolloutStatus:
-        """Read a record; what is none was written by somebody else, or by another version."""
-        try:
-            return RolloutStatus.parse(text)
-        except ValueError as error:
-            raise RolloutError(
-                f"{error}. {fix_by_force(self._stack, 'it')}; or remove it: "
-                f"pulumi config rm {RECORD_KEY} --stack {self._stack}"
-            ) from error
 
     def _offer(self, status: RolloutStatus) -> Ending:
         """Say that a rollout has not ended, and do with it what the operator chooses."""
@@ -302,41 +220,26 @@ class Rollouts:
 
     @contextmanager
     def _taken_over(self, status: RolloutStatus) -> "Iterator[tuple[StackEnvironment, Progress]]":
-        """Become the holder; what others changed is accepted, except other weights."""
+        from loadbalancer.rollout import takeover  # noqa: PLC0415
+
         environment = self._environment()
         progress = environment.record()
         if progress is None:
             raise RolloutError(f"the record of rollout {status.id} was removed from the config")
         with self._shown(progress):
-            try:
-                environment.wait_for_updates()
-            except UpdateError as error:
-                raise RolloutError(str(error)) from error
-            present = dict(environment.weights())
-            if present != progress.weights:
-                raise RolloutHalted(
-                    f"somebody else set the weights to {progress.show(present)}. Set them back to "
-                    f"{progress.show(progress.weights)}, or keep them: "
-                    f"./lb rollout abort --keep --stack {self._stack}. "
-                    + fix_by_force(self._stack, "them")
-                )
-            _accept_changes(environment, progress)
-            environment.save(progress)
+            takeover.run(environment, progress)
             yield environment, progress
 
     def _roll_back_by_force(self) -> Ending:
         """Roll back whatever is in the config now."""
-        from loadbalancer.rollout import controller, force  # noqa: PLC0415
+        from loadbalancer.rollout import controller, force, takeover  # noqa: PLC0415
 
         environment = self._environment()
         progress = force.prepare(environment.file, environment.history, self._stack)
         for line in force.restore(self._project, self._stack, environment.file):
             self._terminal.say(line)
         with self._shown(progress):
-            environment.wait_for_updates()
-            _accept_changes(environment, progress)
-            progress.weights = dict(progress.before)
-            environment.save(progress, progress.before)
+            takeover.run_by_force(environment, progress)
             return controller.roll_back(environment, progress, f"forced by {environment.user}")
 
     @contextmanager
@@ -354,10 +257,9 @@ class Rollouts:
         """
         from loadbalancer.config import apps  # noqa: PLC0415
         from loadbalancer.rollout import rollback  # noqa: PLC0415
-        from loadbalancer.rollout.controller import UPDATE_TIMEOUT  # noqa: PLC0415
 
         with self._locked():
-            status = self._unfinished()
+            status = self._unfinished.find()
             if status is not None:
                 raise RolloutError(f"{status.interrupted()}. {fix(self._stack)}")
             environment = self._environment()
@@ -369,13 +271,7 @@ class Rollouts:
             )
             # Ctrl-C in between would leave the config ahead of the stack.
             with self._operator.handling_signals():
-                environment.set_weights(weights, secret=secret)
-                try:
-                    text = message.write(replace(reason, by=environment.user))
-                    environment.up(text, UPDATE_TIMEOUT)
-                except UpdateError as error:
-                    again = f"Run it again: ./lb up --stack {self._stack}"
-                    raise RolloutError(f"the update failed: {error}. {again}") from error
+                rollback.run(environment, weights, reason, secret=secret)
             self._terminal.say(reason.text)
         return Ending.REACHED
 
@@ -394,24 +290,7 @@ def _decrypted(history: History) -> list[Update]:
         return history.all()
 
 
-def _accept_changes(environment: "StackEnvironment", progress: "Progress") -> None:
-    """Become the holder of a rollout, and take its config and history as they are now."""
-    progress.holder, progress.config = this_process(), environment.config()
-    known = environment.updates(progress.updates - 1)
-    first = [(one.number, one.time.timestamp()) for one in known[:1]]
-    if first != [(progress.updates, progress.updated)] or foreign(known[1:], progress.id):
-        for last in environment.updates(0)[-1:]:
-            progress.updates, progress.updated = last.number, last.time.timestamp()
-    progress.state = State.RUNNING
-
-
 def _check_exists(project: Project, stack: str) -> None:
     """Look for the stack in a file backend, which takes no process."""
     if project.file_backend and stack.rpartition("/")[2] not in project.stacks():
         raise StackNotFoundError(f"no stack named {stack!r} found", stack=stack)
-
-
-def _example(weights: Mapping[str, int]) -> str:
-    """Write target weights with which the last app gets all requests."""
-    *others, last = sorted(weights)
-    return format_weights({**dict.fromkeys(others, 0), last: 100})

@@ -3,7 +3,6 @@
 from loadbalancer.config.units import parse_duration
 from loadbalancer.metrics import MetricsError
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.rollout.control import Answer, Command, Reply, Request
 from loadbalancer.rollout.environment import Environment
 from loadbalancer.rollout.errors import (
     BusyError,
@@ -16,6 +15,7 @@ from loadbalancer.rollout.interference import check_route
 from loadbalancer.rollout.journal import Journal
 from loadbalancer.rollout.plan import confirmed_steps
 from loadbalancer.rollout.record import Phase, Progress
+from loadbalancer.rollout.requests import Requests
 from loadbalancer.rollout.status import State, fix, fix_by_force
 from loadbalancer.rollout.watcher import Watcher
 from loadbalancer.rollout.way_back import WayBack
@@ -54,6 +54,7 @@ class _Rollout:
         self._progress = progress
         self._confirmed = confirmed_steps(progress.settings)
         self._journal = Journal(environment, progress)
+        self._requests = Requests(self._journal)
         self._watcher: Watcher | None = None
         """Watches the present step, from its update to that of the next."""
 
@@ -143,14 +144,15 @@ class _Rollout:
         spent, last = 0.0, environment.now()
         while True:
             watcher.check()
-            command = self._requested()
+            command = self._requests.take()
             now = environment.now()
             paused = progress.state is State.PAUSED or environment.asking
             spent, last = spent + (0.0 if paused else now - last), now
-            following = None if command is None else self._obey(command, watcher)
-            if following is not None:
+            if command is not None:
                 how = _promoted(watcher)
-                break
+                following = self._requests.obey(command, how)
+                if following is not None:
+                    break
             paused = progress.state is State.PAUSED or environment.asking
             if not paused and spent >= step.seconds and watcher.passed:
                 how, following = "passed", progress.step + 1
@@ -174,65 +176,6 @@ class _Rollout:
         check_route(reading, self._progress)
         return reading
 
-    def _obey(self, command: Command, watcher: Watcher) -> int | None:
-        """Do what was requested; returns the index of the next step where this one is left."""
-        progress = self._progress
-        if command.request is Request.PAUSE:
-            self._turn(State.PAUSED, "paused until resume, promote or abort", command)
-        elif command.request is Request.RESUME:
-            self._turn(State.RUNNING, "resumed", command)
-        elif command.request in _PROMOTIONS:
-            full = command.request is Request.PROMOTE_FULL
-            where = "the last step" if full else "the next step"
-            text = f"{progress.title(progress.step)} {_promoted(watcher)}, to {where}"
-            self._turn(State.RUNNING, text, command)
-            last = len(progress.plan) - 1
-            return max(progress.step + 1, last) if full else progress.step + 1
-        return None
-
-    def _requested(self) -> Command | None:
-        """Take a command from here or from another terminal; one that ends it is raised.
-
-        A command for another rollout, and a promotion from another step, are refused.
-        """
-        environment, progress = self._environment, self._progress
-        answer = environment.interruption()
-        if answer is Answer.HALT:
-            raise RolloutHalted(f"halted by {environment.user}")
-        if answer is Answer.ROLL_BACK:
-            raise RollbackTriggered(f"rolled back by {environment.user}")
-        command = environment.command()
-        if command is None:
-            return None
-        if command.rollout != progress.id:
-            self._refuse(command, f"it is for rollout {command.rollout}, which has ended")
-            return None
-        if command.request is Request.ABORT:
-            environment.reply(command, Reply("the rollout rolls back", done=True))
-            raise RollbackTriggered("aborted from another terminal")
-        if command.request in _PROMOTIONS and command.position != progress.position:
-            there = f"from step {command.position}" if command.position else "to the first step"
-            here = f"step {progress.position}"
-            self._refuse(
-                command,
-                f"it is {there}, and the rollout is at {here} of {len(progress.plan)} already. "
-                f"Look, and repeat it if you still want to: "
-                f"./lb rollout promote --stack {environment.stack_name}",
-            )
-            return None
-        return command
-
-    def _refuse(self, command: Command, why: str) -> None:
-        self._environment.reply(command, Reply(why, done=False))
-        self._journal.emit("refused", f"{command.request.value}: {why}")
-
-    def _turn(self, state: State, text: str, command: Command) -> None:
-        if self._progress.state is not state:
-            self._journal.check_unchanged()
-            self._journal.save(state=state)
-        self._environment.reply(command, Reply(text, done=True))
-        self._journal.emit(state.value, text)
-
     def _confirm(self, step: int) -> int:
         """Wait until the operator, or another terminal, confirms a step; returns which one.
 
@@ -249,14 +192,10 @@ class _Rollout:
                 raise RollbackTriggered(f"{title} was rejected by {self._environment.user}")
             if answer:
                 return step
-            command = self._requested()
-            if command is not None and command.request in _PROMOTIONS:
-                self._environment.reply(command, Reply(f"{title} is confirmed", done=True))
-                full = command.request is Request.PROMOTE_FULL
-                return max(step, len(self._progress.plan) - 1) if full else step
-            if command is not None:
-                promote = f"./lb rollout promote --stack {self._environment.stack_name}"
-                self._refuse(command, f"{title} waits for a confirmation: {promote}")
+            command = self._requests.take()
+            confirmed = None if command is None else self._requests.confirmed(command, step)
+            if confirmed is not None:
+                return confirmed
             self._journal.check_unchanged()
             self._environment.sleep(POLL)
 
@@ -299,9 +238,6 @@ class _Rollout:
             except (UpdateError, RolloutHalted) as error:
                 text += f" (this could not be noted in the config: {error})"
         self._journal.emit("halted", text)
-
-
-_PROMOTIONS = frozenset({Request.PROMOTE, Request.PROMOTE_FULL})
 
 
 def _promoted(watcher: Watcher) -> str:

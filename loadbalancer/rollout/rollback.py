@@ -1,8 +1,12 @@
 """Rollback to the weights of an earlier update, without a rollout."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from loadbalancer.rollout.errors import RolloutError, UsageError
+from loadbalancer.rollout.controller import UPDATE_TIMEOUT
+from loadbalancer.rollout.errors import RolloutError, UpdateError, UsageError
+from loadbalancer.rollout.stack_environment import StackEnvironment
+from loadbalancer.state import message
 from loadbalancer.state.history import Update, last_stable
 from loadbalancer.state.message import SECRET, Kind, Message, format_weights
 
@@ -36,6 +40,28 @@ def prepare(
     text = f"Rolled back to update {found.number}: {to}, from {now}."
     undoes = (found.number + 1, updates[-1].number) if found is not updates[-1] else None
     return weights, Message(text, Kind.ROLLED_BACK, undoes=undoes)
+
+
+def run(
+    environment: StackEnvironment, weights: Mapping[str, int], reason: Message, *, secret: bool
+) -> None:
+    """Set the weights of a rollback, and bring the stack to them.
+
+    Args:
+        environment: the stack.
+        weights: those to return to.
+        reason: the message of the update, still without who runs it.
+        secret: whether the weights are encrypted in the config.
+
+    Raises:
+        RolloutError: when the update fails.
+    """
+    environment.set_weights(weights, secret=secret)
+    try:
+        environment.up(message.write(replace(reason, by=environment.user)), UPDATE_TIMEOUT)
+    except UpdateError as error:
+        again = f"Run it again: ./lb up --stack {environment.stack_name}"
+        raise RolloutError(f"the update failed: {error}. {again}") from error
 
 
 def find(

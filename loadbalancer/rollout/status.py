@@ -94,6 +94,16 @@ class RolloutStatus:
         )
 
 
+def for_programs(text: str, *, secret: bool, running: bool) -> str:
+    """Write a record as `./lb rollout status --json` prints it, without weights that are secret."""
+    found = {**json.loads(text), "running": running}
+    if secret:
+        hidden = ("before", "weights")
+        found = {key: value for key, value in found.items() if key not in hidden}
+        found["settings"] = {**found["settings"], "to": None}
+    return json.dumps(found)
+
+
 def fix(stack: str) -> str:
     """Name the commands that continue an interrupted rollout, or roll it back."""
     resume, abort = (f"./lb rollout {verb} --stack {stack}" for verb in ("resume", "abort"))

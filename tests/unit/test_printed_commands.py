@@ -102,14 +102,10 @@ RUN_BY: dict[str, dict[str, str]] = {
         ),
     },
     "loadbalancer/rollout/commands.py": {
-        "./lb rollout start --to {} --stack {}": ROLLOUT,
         "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py",
         "./lb rollout status --stack {}": "tests/stack/test_rollout.py",
-        "./lb up --stack {}": UP,
-        "pulumi config rm {} --stack {}": "tests/unit/test_rollout_commands.py",
     },
     "loadbalancer/rollout/controller.py": {
-        "./lb rollout promote --stack {}": "tests/stack/test_rollout.py",
         "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py",
     },
     "loadbalancer/rollout/force.py": {"./lb rollback --stack {}": "tests/stack/test_rollout.py"},
@@ -118,10 +114,23 @@ RUN_BY: dict[str, dict[str, str]] = {
         "./lb rollback --stack {}": "tests/stack/test_rollout.py",
         "./lb up --stack {}": UP,
     },
-    "loadbalancer/rollout/rollback.py": {"./lb history --stack {}": ROLLOUT},
+    "loadbalancer/rollout/requests.py": {
+        "./lb rollout promote --stack {}": "tests/stack/test_rollout.py"
+    },
+    "loadbalancer/rollout/rollback.py": {
+        "./lb history --stack {}": ROLLOUT,
+        "./lb up --stack {}": UP,
+    },
     "loadbalancer/rollout/status.py": {
         "./lb rollout abort --force --stack {}": "tests/faults/test_rollout.py",
         "./lb rollout {} --stack {}": "tests/stack/test_rollout.py",
+    },
+    "loadbalancer/rollout/takeover.py": {
+        "./lb rollout abort --keep --stack {}": "tests/faults/test_rollout.py"
+    },
+    "loadbalancer/rollout/unfinished.py": {
+        "./lb rollout start --to {} --stack {}": ROLLOUT,
+        "pulumi config rm {} --stack {}": "tests/unit/test_rollout_commands.py",
     },
     "loadbalancer/state/checkout.py": {
         'eval "$(./lb env)"': (
