@@ -74,6 +74,7 @@ def raw(url: str, text: bytes) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
+@pytest.mark.faults
 def test_every_request_is_counted_over_four_changes_of_the_route(metered: Deployment) -> None:
     stack, before = metered, settled(metered)
     assert {app: one.share for app, one in before.apps.items()} == {"app1": 0.6, "app2": 0.4}
