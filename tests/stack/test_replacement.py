@@ -70,6 +70,19 @@ def is_trial(container: Container) -> bool:
     return str(container.name).endswith("-trial")
 
 
+def test_nginx_gives_no_answer_of_its_own_in_the_gap_of_its_replacement(stack: Deployment) -> None:
+    dockerfile = stack.folder / "nginx/Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}ENV GAP=1\n")
+    said = re.sub(r"\s+", " ", stack.preview())
+    assert re.search(r"Expect about \d+ s without answers on \S+", said), said
+    with wrk(stack.url, method="GET", rate=200) as load:
+        stack.up()
+    assert load.requests > 100
+    # Connections are refused or closed, and whatever answers is an app.
+    assert {kind.split()[0] for kind in load.failures} <= {"connect", "read", "write"}
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
 @pytest.mark.parametrize(
     ("moment", "everything"), [("stopped", True), ("stopped", False), ("trial", True)]
 )
