@@ -13,8 +13,12 @@ HEAD_SECONDS = 30
 SMALL_BODY = 65536
 """Bytes of a request body that are read before the app is called."""
 
-SILENCE_SECONDS = 60
-"""How long a thread waits for more of a request body, or for room in the socket for a response."""
+BODY_SECONDS = 60
+"""How long a thread waits for more of a request body."""
+
+ROOM_SECONDS = 86400
+"""How long a thread waits for room in the socket for more of a response: as long as the longest
+http.sendTimeout, at which nginx gives up on a client. The kernel tells if nginx itself is gone."""
 
 BLOCK = 65536
 """Bytes that are read from a socket at once."""
@@ -137,7 +141,7 @@ class Connection:
             try:
                 data = self.sock.recv(BLOCK)
             except BlockingIOError:
-                self._wait(select.POLLIN)
+                self._wait(select.POLLIN, BODY_SECONDS)
                 continue
             except OSError as error:
                 raise ClientGone(str(error)) from None
@@ -153,7 +157,7 @@ class Connection:
             try:
                 sent = self.sock.send(rest)
             except BlockingIOError:
-                self._wait(select.POLLOUT)
+                self._wait(select.POLLOUT, ROOM_SECONDS)
                 continue
             except OSError as error:
                 raise ClientGone(str(error)) from None
@@ -161,8 +165,8 @@ class Connection:
                 return
             rest = memoryview(rest)[sent:]
 
-    def _wait(self, event: int) -> None:
+    def _wait(self, event: int, seconds: int) -> None:
         poll = select.poll()
         poll.register(self.sock, event)
-        if not poll.poll(SILENCE_SECONDS * 1000):
-            raise ClientGone(f"silent for {SILENCE_SECONDS} s")
+        if not poll.poll(seconds * 1000):
+            raise ClientGone(f"silent for {seconds} s")

@@ -16,7 +16,8 @@ class Settings:
     threads: int = 32
     workers: int = 1
     grace_seconds: int = 30
-    head_bytes: int = 65536
+    # Four lines of nginx's default size, and what nginx adds.
+    head_bytes: int = 147456
     request_log: str = "all"
 
     @classmethod
@@ -40,7 +41,7 @@ class Settings:
             threads=whole("THREADS", cls.threads, 1024),
             workers=whole("WORKERS", cls.workers, 64),
             grace_seconds=whole("GRACE_SECONDS", cls.grace_seconds, 86400),
-            head_bytes=whole("HEAD_BYTES", cls.head_bytes, 1 << 20, lowest=8192),
+            head_bytes=whole("HEAD_BYTES", cls.head_bytes, 1 << 23, lowest=8192),
             request_log=log,
         )
         if errors:

@@ -14,6 +14,8 @@ HTTP, PUBLIC = "settings/http.conf", "settings/public.conf"
 _HEADLINE = "# Written by `pulumi up` from the configuration of the stack; an edit has no effect."
 _BACKLOG = 4096
 """Connections that may wait until nginx accepts them, as many as Linux allows by default."""
+_RETRYING = 10_000
+"""Milliseconds from the start of a request during which it may be passed to another server."""
 _LOGGED = {"all": "default 1;", "errors": '"~^[45]" 1; default 0;', "none": "default 0;"}
 
 Network = IPv4Network | IPv6Network
@@ -43,8 +45,10 @@ def _http(settings: Settings, url: str, trusted: list[str]) -> Iterator[str]:
     yield _constant("published_port", str(address.port or 80))
     yield _constant("published_address", address.netloc)
     yield ""
-    yield "# Whether a connection comes from one of trustedProxies."
-    yield f"geo $realip_remote_addr $from_proxy {{ {_geo(trusted)} }}"
+    yield "# Whether a request comes from one of trustedProxies. The PROXY protocol only tells who"
+    yield "# the client is, whose request is passed on as it is. So that one must be trusted."
+    sender = "$remote_addr" if http.proxy_protocol else "$realip_remote_addr"
+    yield f"geo {sender} $from_proxy {{ {_geo(trusted)} }}"
     yield ""
     yield "# Whether a request is logged: accessLog."
     yield f"map $status $logged {{ {_LOGGED[settings.access_log]} }}"
@@ -79,11 +83,14 @@ def _refusals(settings: Settings) -> Iterator[str]:
     yield "}"
     texts = {
         400: "The request is not valid HTTP.",
+        405: "No request with this method is passed on.",
         413: f"The body of the request is too large: http.maxBody allows {http.max_body}.",
         414: f"The address of the request is too long: http.headerSize allows {http.header_size}.",
         429: "$client_limit",
-        431: "A field in the header of the request is too large: http.headerSize allows "
-        f"{http.header_size}.",
+        431: "The header of the request is too large: http.headerSize allows "
+        f"{http.header_size} for a field, and four times that in all.",
+        501: "The transfer encoding of the request is not known.",
+        505: "The version of HTTP is not known.",
     }
     yield "map $status $refusal {"
     yield '    default "The request was refused.";'
@@ -103,6 +110,8 @@ def _public(settings: Settings, trusted: list[str]) -> Iterator[str]:
     reading, sending = _time(http.read_timeout), _time(http.send_timeout)
     yield f"client_body_timeout {reading};"
     yield f"proxy_read_timeout {reading};"
+    # A request that an app has not answered in time is not passed on: too much time has passed.
+    yield f"proxy_next_upstream_timeout {min(_RETRYING, _milliseconds(http.read_timeout))}ms;"
     yield f"proxy_send_timeout {sending};"
     yield f"send_timeout {sending};"
     if trusted:
@@ -126,5 +135,9 @@ def _geo(networks: list[str]) -> str:
 
 
 def _time(text: str) -> str:
-    """Write a duration as nginx reads it; 0 would mean at once."""
-    return f"{max(1, round(units.parse_timeout(text) * 1000))}ms"
+    return f"{_milliseconds(text)}ms"
+
+
+def _milliseconds(text: str) -> int:
+    """Read a duration with nginx's precision; 0 would mean at once."""
+    return max(1, round(units.parse_timeout(text) * 1000))

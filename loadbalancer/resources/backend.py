@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from loadbalancer.config import units
 from loadbalancer.config.apps import AppFolder
 from loadbalancer.names import APP
 from loadbalancer.providers.handover import Handover
@@ -14,6 +15,7 @@ from loadbalancer.resources.ports import HostPorts
 
 USER = "10001:10001"
 _PERIOD = 100_000
+_ADDED_HEADER = 16_384
 """Microseconds in which a container may use its quota of processor time (Docker's default)."""
 
 
@@ -62,6 +64,8 @@ class Backend(pulumi.ComponentResource):
         # one container keeps its name in the network, and the next app is not changed before the
         # new container is healthy.
         port = args.direct_port
+        # What nginx lets through, four lines of this size, and what it adds.
+        head_bytes = 4 * units.parse_header_size(settings.http.header_size) + _ADDED_HEADER
         alone = port is not None
         published = [] if port is None else container.published(args.port, port, settings.bind)
         servers = [
@@ -81,6 +85,7 @@ class Backend(pulumi.ComponentResource):
                 envs=[
                     f"APP={args.app.name}",
                     f"GRACE_SECONDS={settings.drain}",
+                    f"HEAD_BYTES={head_bytes}",
                     f"PORT={args.port}",
                     f"REQUEST_LOG={app.request_log}",
                     f"THREADS={app.threads}",

@@ -15,6 +15,7 @@ function all(v) {
     const seconds = list(v.upstream_response_time);
     const statuses = list(v.upstream_status);
     const received = list(v.upstream_bytes_received);
+    const hasBody = v.content_length > 0 || !!v.http_transfer_encoding;
 
     function outcome(i) {
         if (headers[i] !== '-') {
@@ -36,8 +37,9 @@ function all(v) {
 
     return list(v.upstream_addr).map((address, i) => {
         const found = outcome(i);
-        // A header that is too large or invalid has bytes, and is the fault of the request.
-        const reset = found === 'error' && !(received[i] > 0);
+        // A header that is too large or invalid has bytes, and is the fault of the request. A server
+        // that answers without reading the body may reset the connection before nginx has read that.
+        const reset = found === 'error' && !(received[i] > 0) && !hasBody;
         return {
             address: address,
             outcome: found,

@@ -7,10 +7,10 @@ import weights from 'weights.js';
 
 // The upstream's name in nginx.conf, which is the address of an attempt without a server.
 const UPSTREAM = 'apps';
-// Milliseconds between two attempts of a request that waits for the addresses of the servers, and
-// seconds until the last one.
+// Milliseconds between two attempts of a request that waits for the addresses of the servers, and how
+// often it waits: each time takes two of the ten internal redirects that nginx allows.
 const PAUSE = 100;
-const WAITS = 0.4;
+const WAITS = 4;
 
 // For `sticky route`: the name of the server to pass the request to, or nothing where nginx's own
 // rotation decides. nginx asks once for each time that the request enters the upstream.
@@ -34,7 +34,7 @@ function server(r) {
 // list of servers changes meanwhile.
 function next(r) {
     const tried = attempts.all(r.variables);
-    if (waits(r, tried)) {
+    if (waits(tried)) {
         return '@wait';
     }
     ejections.note(tried);
@@ -48,13 +48,13 @@ function next(r) {
 
 // For error_page of a request that was passed on once more.
 function last(r) {
-    return waits(r, attempts.all(r.variables)) ? '@wait' : '@no_answer';
+    return waits(attempts.all(r.variables)) ? '@wait' : '@no_answer';
 }
 
 // An nginx that has just started knows no address of any server until Docker's name server has told
-// it. A request waits for that as long as nginx allows internal redirects, about half a second.
-function waits(r, tried) {
-    return +r.variables.request_time < WAITS && tried.every((attempt) => attempt.address === UPSTREAM);
+// it. A request waits for that, at most half a second.
+function waits(tried) {
+    return tried.length <= WAITS && tried.every((attempt) => attempt.address === UPSTREAM);
 }
 
 // Passes a request on after a pause.

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from urllib.parse import unquote_to_bytes
 
 import docker
 import docker.types
@@ -83,6 +84,20 @@ def test_lines_are_whole_however_long_the_request(proxy: Proxy) -> None:
     assert {one["id"] for one in proxy.records()} >= set(ids)  # each of which is valid JSON
     longest = max(map(len, proxy.container.logs(stdout=True, stderr=False).splitlines()))
     assert longest < LONGEST
+
+
+def test_lines_are_utf_8_whatever_the_address(proxy: Proxy) -> None:
+    # The last one would be cut within the two bytes of a character.
+    addresses = (b"/name?\xe9\xff", "/name?é".encode(), b"/name?" + b"x" * 1492 + "é".encode())
+    for address in addresses:
+        id_ = proxies.new_id()
+        head = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % address
+        with proxy.connect(head + f"X-Request-ID: {id_}\r\n\r\n".encode()) as connection:
+            assert proxies.read_to_end(connection).startswith(b"HTTP/1.1 200 ")
+        uri = proxy.wait_for_record(id_)["uri"]
+        assert address.startswith(unquote_to_bytes(uri.removesuffix("...")))
+        assert len(uri) > len("/name?")
+        assert uri.isascii()
 
 
 @pytest.mark.faults

@@ -1,6 +1,7 @@
 """What an app and a log learn of who asked, and what single clients may do."""
 
 import http.client
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -63,7 +64,8 @@ def test_what_a_trusted_proxy_says_is_passed_on(proxy: Proxy) -> None:
     assert proxy.wait_for_record(id_)["client"] == CLIENT
     only_scheme = proxy.echo(headers={"X-Forwarded-Proto": "https"})
     assert only_scheme["x-forwarded-port"] == "443"
-    assert proxy.echo(headers={"X-Forwarded-Proto": "gopher"})["x-forwarded-proto"] == "http"
+    for told, passed in (("gopher", "http"), ("HTTPS", "https"), ("https, http", "https")):
+        assert proxy.echo(headers={"X-Forwarded-Proto": told})["x-forwarded-proto"] == passed
 
 
 @pytest.mark.faults
@@ -83,6 +85,21 @@ def test_the_proxy_protocol_names_the_client_where_its_sender_is_trusted(proxy: 
         with proxy.connect(line + request) as connection:
             answer = proxies.read_to_end(connection).decode()
         assert f'["x-forwarded-for", "{client}"]' in answer
+
+
+def test_what_a_client_of_the_proxy_protocol_says_of_itself_is_replaced(proxy: Proxy) -> None:
+    proxy.configure(http={"proxyProtocol": True}, trustedProxies=own_address(proxy))
+    forged = "".join(f"{name}: {value}\r\n" for name, value in FORGED.items())
+    head = f"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{forged}\r\n"
+    with proxy.connect(f"PROXY TCP4 198.51.100.1 192.0.2.1 5000 80\r\n{head}".encode()) as one:
+        body = proxies.read_to_end(one).partition(b"\r\n\r\n")[2]
+    assert forwarded(dict(json.loads(body)["headers"])) == {
+        "x-real-ip": "198.51.100.1",
+        "x-forwarded-for": "198.51.100.1",
+        "x-forwarded-host": "a",
+        "x-forwarded-proto": "http",
+        "x-forwarded-port": "8200",
+    }
 
 
 def test_http_1_0_without_a_host_is_asked_at_the_published_address(proxy: Proxy) -> None:

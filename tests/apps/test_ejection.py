@@ -20,6 +20,8 @@ from tests.apps.proxy import Proxy, port_of, wait_until_listening
 from tests.stack.load import wrk
 
 SHARES = {"app1": 6, "app2": 4}
+WAITED = 0.35
+"""Seconds: nearly as long as a request waits for the addresses of the servers (rotation.js)."""
 FLAGS = "/tmp"  # noqa: S108 - the container's own
 
 
@@ -329,3 +331,25 @@ def test_an_nginx_that_has_just_started_answers_nothing_but_what_servers_answer(
         refused = (requests.ConnectionError,)
         Wait(PATIENCE, 0.001, forgives=refused).until("nginx to answer", look)
         assert {status for status, _ in answers} == {200}, answers
+
+
+def test_without_any_address_a_request_waits_a_moment_and_gets_503(two: Proxy) -> None:
+    servers = [(one, port_of(app)) for app, found in two.apps.items() for one in found]
+    try:
+        for one, _ in servers:
+            one.kill()
+
+        def look() -> object:
+            answer = two.get()
+            assert answer.status_code == 503, answer.text
+            return None if answer.elapsed.total_seconds() > WAITED else "it was answered at once"
+
+        # Docker's name server no longer has the names, as nginx sees at its next look.
+        Wait(PATIENCE, 0.1).until("a request to wait", look)
+    finally:
+        for one, port in servers:
+            one.start()
+            wait_until_listening(one, port)
+        two.wait_until_up()
+    for app in SHARES:
+        two.wait_until_answering(app)

@@ -55,6 +55,18 @@ def test_what_became_of_an_attempt(
     assert (one["outcome"], one["taken"], one["failed"]) == (outcome, taken, failed)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"content_length": "5"}, {"http_transfer_encoding": "chunked"}],
+    ids=["sized", "chunked"],
+)
+def test_a_reset_while_a_body_is_sent_is_no_failure_of_the_server(
+    body: dict[str, str], attempts: Call
+) -> None:
+    (one,) = attempts("all", variables(header_time="-", bytes_received="0") | body)
+    assert (one["outcome"], one["taken"], one["failed"]) == ("error", True, False)
+
+
 def test_every_attempt_is_found_and_those_since_a_redirect_apart(attempts: Call) -> None:
     found = variables(
         addr="10.0.0.1:5001, apps : 10.0.0.2:5002",

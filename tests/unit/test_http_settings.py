@@ -69,6 +69,17 @@ def test_no_proxy_is_trusted_unless_it_is_named() -> None:
     assert "127.0.0.1" not in files[PUBLIC]
 
 
+def test_what_the_sender_of_the_proxy_protocol_passes_on_is_its_clients() -> None:
+    files = rendered(http={"proxyProtocol": "true"}, trustedProxies="10.0.0.0/8")
+    assert "geo $remote_addr $from_proxy { default 0; 10.0.0.0/8 1; }" in files[HTTP]
+
+
+@pytest.mark.parametrize(("time", "expected"), [("500ms", 500), ("10s", 10000), ("60s", 10000)])
+def test_no_request_is_passed_on_after_the_time_of_its_answer(time: str, expected: int) -> None:
+    text = rendered(http={"readTimeout": time})[PUBLIC]
+    assert f"\nproxy_next_upstream_timeout {expected}ms;\n" in text
+
+
 def test_this_host_is_not_trusted_where_its_address_is_not_known() -> None:
     assert "real_ip" not in rendered(gateway="", trustedProxies="127.0.0.1")[PUBLIC]
 

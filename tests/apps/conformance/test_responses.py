@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -263,3 +264,13 @@ def test_a_client_that_leaves_a_large_response(direct: Process) -> None:
         wire.send(request("/large/100"))
         wire.head()
     direct.notes.wait_for("closed large", count + 1)
+
+
+@pytest.mark.faults
+def test_a_client_that_pauses_for_longer_than_a_minute_gets_the_rest(direct_wire: Wire) -> None:
+    """nginx gives up on it at http.sendTimeout, ten minutes by default, and stores nothing."""
+    direct_wire.send(request("/large/50"))
+    assert direct_wire.head().status == 200
+    time.sleep(65)
+    size = 50 << 20
+    assert len(direct_wire.exactly(size)) == size
