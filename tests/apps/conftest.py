@@ -9,9 +9,10 @@ from typing import Any
 import docker
 import pytest
 
-from tests.apps import containers, proxies
-from tests.apps.containers import APPS, App
-from tests.apps.proxies import Proxy
+from tests.apps import containers, upstream
+from tests.apps.containers import APPS, NGINX, App
+from tests.apps.proxy import Proxy, running
+from tests.apps.upstream import Upstream
 
 Run = Callable[..., App]
 Build = Callable[..., str]
@@ -156,29 +157,24 @@ def slow(start: Run, slow_image: str) -> App:
 @pytest.fixture(scope="session")
 def nginx_image(client: docker.DockerClient) -> Iterator[str]:
     """nginx's image, built on the base image that this machine has."""
-    name = containers.build(client, proxies.NGINX, {"NGINX_IMAGE": containers.nginx_image(client)})
+    name = containers.build(client, NGINX, {"NGINX_IMAGE": containers.nginx_image(client)})
     yield name
     containers.remove_image(client, name)
 
 
 @pytest.fixture(scope="session")
-def stubs(client: docker.DockerClient, python_image: str) -> Iterator[dict[str, str]]:
-    """The addresses of a stub of each app."""
-    with ExitStack() as cleanup:
-        yield {
-            app: cleanup.enter_context(proxies.stub(client, python_image, app))
-            for app in proxies.PORTS
-        }
+def stubs(client: docker.DockerClient, python_image: str) -> Iterator[Upstream]:
+    """A stub of each of two apps."""
+    with upstream.stubs(client, python_image, {"app1": 1, "app2": 1}) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
 def session_proxy(
-    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]
+    client: docker.DockerClient, nginx_image: str, stubs: Upstream
 ) -> Iterator[Proxy]:
     """The nginx of `proxy`."""
-    with proxies.proxy(client, nginx_image) as one:
-        one.configure()
-        one.route(stubs)
+    with running(client, nginx_image, stubs) as one:
         yield one
 
 
@@ -186,5 +182,5 @@ def session_proxy(
 def proxy(session_proxy: Proxy) -> Proxy:
     """An nginx with the default settings in front of a stub of each app."""
     session_proxy.configure()
-    session_proxy.wait_until_answered()
+    session_proxy.wait_until_up()
     return session_proxy

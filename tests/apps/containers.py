@@ -23,6 +23,7 @@ from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait, WaitTimeoutError
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
+NGINX = APPS.with_name("nginx")
 PORT = 5001
 PROBE = ["bash", "/srv/_server/probe.sh"]
 USER = "10001:10001"

@@ -1,6 +1,7 @@
-"""nginx with its real files in front of stub servers, without Pulumi: a cheap way to test it."""
+"""nginx as the stack runs it, with its real files, in front of servers of a test; no Pulumi."""
 
 import contextlib
+import json
 import secrets
 import socket
 import time
@@ -13,134 +14,135 @@ import docker
 import requests
 from docker.models.containers import Container
 
+from loadbalancer.config import load
+from loadbalancer.config.host_ports import LISTENING_PORT
+from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics import reading
 from loadbalancer.metrics.reading import Reading
-from loadbalancer.nginx import upstream
+from loadbalancer.nginx import http_settings
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
+from loadbalancer.nginx.process import FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER
 from loadbalancer.providers import nginx_files
-from tests.apps import containers, proxies
-from tests.apps.containers import PATIENCE, address_of
-from tests.apps.proxies import NGINX
+from tests.apps.containers import NGINX, PATIENCE, address_of, wait_for
+from tests.apps.upstream import Upstream
 
-STUB = r"""
-import http.server, os, socket, socketserver, struct, sys, threading, time
-
-NAME, PORT = os.environ["NAME"], int(os.environ["PORT"])
-HOSTS = os.environ.get("HOSTS", "").split()
-SEEN, SLOW = [], []
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one write for an answer
-
-    def answer(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
-        path = self.path.strip("/").split("/")
-        host = self.headers.get("Host", "").partition(":")[0]
-        if HOSTS and host not in HOSTS:
-            return self.send(400, "host " + host)
-        if path[0] == "healthz":
-            if os.path.exists("/tmp/sick"):
-                return self.send(503, "sick")
-            if os.path.exists("/tmp/busy"):
-                time.sleep(1.5)
-                SLOW.append(1)
-            return self.send(200, "ok")
-        if path[0] == "seen":
-            return self.send(200, "\n".join(SEEN))
-        if path[0] == "slow-checks":
-            return self.send(200, str(len(SLOW)))
-        SEEN.append(self.headers.get("X-Request-ID", ""))
-        if path[0] == "reset" and NAME.endswith(path[1]):
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.connection.close()
-            self.close_connection = True
-            return
-        if path[0] == "die" and NAME.endswith(path[1]):
-            os._exit(3)
-        if path[0] == "header":
-            return self.send(200, NAME, int(path[1]))
-        if path[0] == "status":
-            return self.send(int(path[1]), NAME)
-        if path[0] == "slow":
-            time.sleep(float(path[1]))
-        self.send(200, NAME)
-
-    do_GET = do_POST = do_HEAD = answer
-
-    def send(self, code, body, header=0):
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        if header:
-            self.send_header("Set-Cookie", "a=" + "x" * header)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body.encode())
-
-    def log_message(self, *arguments):
-        pass
-
-class Server(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-
-    def handle_error(self, *arguments):
-        pass
-
-Server(("0.0.0.0", PORT), Handler).serve_forever()
-"""
+ADMIN_PORT = 9113
+APPS = ("app1", "app2")
+"""Apps that the configuration may name; nothing here depends on them."""
+URL = "http://127.0.0.1:8200"
+"""The published address, as the settings have it."""
 
 
 @dataclass
 class Proxy:
-    """A running nginx and its servers: app -> containers."""
+    """A running nginx, reached at its address in the network of its upstream."""
 
     container: Container
-    apps: dict[str, list[Container]] = field(default_factory=dict)
+    upstream: Upstream
+    session: requests.Session = field(default_factory=requests.Session)
+    address: str = ""
+    configured: object = None
     routed: Mapping[str, int] | None = None
 
-    @property
-    def address(self) -> str:
-        """nginx's address in its network, which the host reaches without a published port."""
-        return address_of(self.container)
+    def wait_until_started(self) -> None:
+        """Wait until nginx serves, and find its address."""
+        command = ["curl", "--silent", "--fail", "http://127.0.0.1:8081/healthz"]
+        wait_for(lambda: exec.run(self.container, command)[0] == 0, "nginx to start", self.errors)
+        self.address = address_of(self.container)
 
-    @property
-    def url(self) -> str:
-        """The public port."""
-        return f"http://{self.address}:8080"
+    def restart(self) -> None:
+        """Restart nginx, and wait until it serves."""
+        self.session.close()
+        self.container.restart()
+        self.wait_until_started()
 
-    @property
-    def admin(self) -> str:
-        """The admin port."""
-        return f"http://{self.address}:9113"
+    def configure(
+        self,
+        *,
+        gateway: str = "192.0.2.1",
+        edits: Mapping[bytes, bytes] | None = None,
+        **config: object,
+    ) -> None:
+        """Have nginx serve by the files of the project and a configuration; edit nginx.conf."""
+        if self.configured == (gateway, edits, config):
+            return
+        self.configured = (gateway, edits, config)
+        settings = load.load(config, APPS)
+        rendered = http_settings.render(settings, URL, gateway)
+        files = {**nginx_files.read(NGINX), **nginx_files.encoded(rendered)}
+        for old, new in (edits or {}).items():
+            assert old in files["nginx.conf"]
+            files["nginx.conf"] = files["nginx.conf"].replace(old, new)
+        LiveFiles(self.container).apply(files)
+        # An old worker serves a connection that it has for some time more, as before.
+        self.session.close()
 
     def route(self, weights: Mapping[str, int]) -> None:
         """Give the apps their shares, and wait until all servers are up."""
         if weights != self.routed:
-            servers = {
-                app: [(str(one.name), port_of(app)) for one in self.apps[app]] for app in weights
-            }
-            LiveRoute(self.container).apply(upstream.split(weights, servers))
+            LiveRoute(self.container).apply(self.upstream.route(weights))
+            self.session.close()
             self.routed = weights
         self.wait_until_up()
 
-    def names(self, *apps: str) -> list[str]:
-        """Name the servers (`host:port`) of some apps, by default of all."""
-        return [f"{one.name}:{port_of(app)}" for app in apps or self.apps for one in self.apps[app]]
+    def url(self, path: str = "/", port: int = LISTENING_PORT) -> str:
+        """Return the address of a path."""
+        return f"http://{self.address}:{port}{path}"
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        """Ask, on a connection of the session."""
+        return self.request("GET", path, **arguments)
+
+    def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """Send a request on a connection of the session."""
+        arguments.setdefault("timeout", PATIENCE)
+        return self.session.request(method, self.url(path), **arguments)
+
+    def ask(self, path: str = "/", **arguments: Any) -> requests.Response:
+        """Ask, on a connection of its own."""
+        return requests.get(self.url(path), timeout=PATIENCE, **arguments)
+
+    @contextlib.contextmanager
+    def connect(self, data: bytes) -> Iterator[socket.socket]:
+        """Connect, and send the bytes of a request, valid or not."""
+        address = (self.address, LISTENING_PORT)
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            connection.sendall(data)
+            yield connection
+
+    def echo(self, **arguments: Any) -> dict[str, str]:
+        """Return the header fields that an app gets; one that comes twice is an error."""
+        fields = self.get("/echo", **arguments).json()["headers"]
+        assert len({name for name, _ in fields}) == len(fields)
+        return dict(fields)
+
+    def answers(self, count: int) -> list[str]:
+        """Send requests one after the other; return the names of the servers that answered."""
+        bodies = []
+        for _ in range(count):
+            answer = self.get("/name")
+            answer.raise_for_status()
+            bodies.append(answer.text)
+        return bodies
+
+    def shares(self, count: int) -> Counter[str]:
+        """Send requests one after the other; count the answers of each app."""
+        return Counter(body.partition("-")[0] for body in self.answers(count))
+
+    def admin(self, path: str, **arguments: Any) -> requests.Response:
+        """Ask the admin port, on a connection of its own."""
+        return requests.get(self.url(path, ADMIN_PORT), timeout=PATIENCE, **arguments)
 
     def status(self) -> dict[str, Any]:
         """Read /status.json."""
-        found: dict[str, Any] = requests.get(f"{self.admin}/status.json", timeout=PATIENCE).json()
+        found: dict[str, Any] = self.admin("/status.json").json()
         return found
 
     def reading(self) -> Reading:
         """Read the counters."""
-        text = requests.get(f"{self.admin}/metrics", timeout=PATIENCE).text
-        return reading.parse(text, time.time())
+        return reading.parse(self.admin("/metrics").text, time.time())
 
     def servers(self) -> dict[str, tuple[str, str]]:
         """Read the state of each server and why it is ejected."""
@@ -163,18 +165,6 @@ class Proxy:
 
         Wait(PATIENCE, 0.1).until("every server to be up", look)
 
-    def wait_until_answering(self, app: str) -> None:
-        """Wait until nginx's list of servers has the address that an app has got at its start.
-
-        nginx asks Docker's name server again each second; checks find the address at once.
-        """
-
-        def look() -> object:
-            served = self.get().text
-            return None if served.startswith(f"{app}-") else f"{served} answered"
-
-        Wait(PATIENCE, 0.05).until(f"{app} to answer", look)
-
     def wait_until_ejected(self, expected: Mapping[str, str]) -> None:
         """Wait until these servers are ejected for these reasons, and no other."""
 
@@ -184,124 +174,80 @@ class Proxy:
 
         Wait(PATIENCE, 0.1).until(f"{expected} to be ejected", look)
 
-    def get(self, path: str = "/", **options: Any) -> requests.Response:
-        """Ask on a connection of its own."""
-        return requests.get(self.url + path, timeout=PATIENCE, **options)
+    def wait_until_answering(self, app: str) -> None:
+        """Wait until nginx's list of servers has the address that an app has got at its start.
 
-    def answers(self, count: int, path: str = "/") -> list[str]:
-        """Send requests one after the other; return the names of the apps that answered."""
-        with requests.Session() as session:
-            bodies = []
-            for _ in range(count):
-                answer = session.get(self.url + path, timeout=PATIENCE)
-                answer.raise_for_status()
-                bodies.append(answer.text)
-        return bodies
+        nginx asks Docker's name server again each second; checks find the address at once.
+        """
 
-    def shares(self, count: int) -> Counter[str]:
-        """Count the answers of each app."""
-        return Counter(body.split("-")[0] for body in self.answers(count))
+        def look() -> object:
+            served = self.ask().text
+            return None if served.startswith(f"{app}-") else f"{served} answered"
 
-    def seen(self, app: str) -> list[str]:
-        """List the request IDs that the first server of an app has got since it was started."""
-        return self.direct(app, "/seen").splitlines()
+        Wait(PATIENCE, 0.05).until(f"{app} to answer", look)
 
-    def direct(self, app: str, path: str) -> str:
-        """Ask the first server of an app past nginx."""
-        url = f"http://{address_of(self.apps[app][0])}:{port_of(app)}{path}"
-        return requests.get(url, timeout=PATIENCE).text
+    def errors(self) -> str:
+        """Return what nginx has written to its error log."""
+        return self.container.logs(stdout=False).decode()
 
-    @contextlib.contextmanager
-    def configured(self, changes: Mapping[str, str]) -> Iterator[None]:
-        """Have other texts in nginx's files, in place of those that they have."""
-        before = nginx_files.read(NGINX)
-        files = dict(before)
-        for old, new in changes.items():
-            changed = {
-                name: data.replace(old.encode(), new.encode()) for name, data in files.items()
-            }
-            assert changed != files, f"no file has {old!r}"
-            files = changed
-        LiveFiles(self.container).apply(files)
-        try:
-            yield
-        finally:
-            LiveFiles(self.container).apply(before)
+    def records(self) -> list[dict[str, Any]]:
+        """Return the access log; anything on standard output that is not JSON is an error."""
+        lines = self.container.logs(stdout=True, stderr=False).decode().splitlines()
+        return [json.loads(line) for line in lines]
 
+    def wait_for_record(self, id_: str) -> dict[str, Any]:
+        """Wait until the request of an id is in the access log, and return its line."""
 
-def port_of(app: str) -> int:
-    """Return the port on which the servers of an app listen: app1 on 5001."""
-    return 5000 + int(app.removeprefix("app"))
+        def found() -> list[dict[str, Any]]:
+            return [one for one in self.records() if one["id"] == id_]
 
-
-def wait_until_listening(container: Container, port: int) -> None:
-    """Wait until a container takes connections."""
-
-    def look() -> object:
-        address = address_of(container)
-        if not address:
-            return "no address"
-        try:
-            socket.create_connection((address, port), timeout=1).close()
-        except OSError as error:
-            return error
-        return None
-
-    Wait(PATIENCE, 0.05).until(f"{container.name} to listen", look)
+        wait_for(lambda: bool(found()), f"request {id_} in the log", self.errors)
+        return found()[0]
 
 
 @contextlib.contextmanager
 def running(
-    client: docker.DockerClient, image: str, python_image: str, apps: Mapping[str, int], **env: str
+    client: docker.DockerClient, image: str, upstream: Upstream, **options: Any
 ) -> Iterator[Proxy]:
-    """Run nginx and so many servers of each app, all in a network of their own.
+    """Run nginx with the default settings; every app gets an equal share.
 
     Args:
         client: the engine.
         image: nginx's image, built from nginx/.
-        python_image: image of the servers.
-        apps: number of servers of each app.
-        env: environment of the servers, beside NAME and PORT.
+        upstream: the servers.
+        options: of Docker's SDK, for the container; `volumes` are names by the folders of nginx,
+            each of which has by default a new volume of its own.
     """
-    suffix = secrets.token_hex(4)
-    with contextlib.ExitStack() as cleanup:
-        network = cleanup.enter_context(containers.network(client))
-
-        def run(image: str, name: str, **options: Any) -> Container:
-            container = client.containers.create(
-                image,
-                name=name,
-                network=network,
-                labels={"test": "apps"},
-                read_only=True,
-                tmpfs={"/tmp": ""},  # noqa: S108 - the container's own
-                **options,
-            )
-            cleanup.callback(container.remove, force=True, v=True)
-            container.start()
-            return container
-
-        nginx = cleanup.enter_context(
-            proxies.nginx(
-                client, image, name=f"nginx-{suffix}", network=network, environment={"BUILD": ""}
-            )
-        )
-        proxy = Proxy(nginx)
-        for app, number in apps.items():
-            proxy.apps[app] = [
-                run(
-                    python_image,
-                    f"of-a-test-of-ejection-{app}-{n}-{suffix}",
-                    command=["python", "-c", STUB],
-                    user="10001:10001",
-                    restart_policy={"Name": "unless-stopped"},
-                    environment={"NAME": f"{app}-{n}", "PORT": str(port_of(app)), **env},
-                    stop_signal="SIGKILL",
-                )
-                for n in range(1, number + 1)
-            ]
-            for one in proxy.apps[app]:
-                wait_until_listening(one, port_of(app))
-        LiveFiles(nginx).apply(nginx_files.read(NGINX))
-        proxy.route(dict.fromkeys(apps, 1))
+    named = options.pop("volumes", {})
+    folders = (FILES_FOLDER, ROUTE_FOLDER, SPOOL_FOLDER)
+    container = client.containers.create(
+        image,
+        network=upstream.network,
+        environment={"BUILD": ""},
+        read_only=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        volumes=[f"{named[one]}:{one}" if one in named else one for one in folders],
+        tmpfs={"/tmp": ""},  # noqa: S108 - the container's own
+        labels={"test": "apps"},
+        **options,
+    )
+    try:
+        container.start()
+        proxy = Proxy(container, upstream)
+        proxy.wait_until_started()
+        proxy.configure()
+        proxy.route(dict.fromkeys(upstream.apps, 1))
         yield proxy
+    finally:
+        container.remove(force=True, v=True)
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    """Read until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def new_id() -> str:
+    """Make the id of a request."""
+    return f"test-{secrets.token_hex(8)}"

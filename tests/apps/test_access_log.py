@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from loadbalancer.resources.container import LOG_OPTIONS
-from tests.apps import proxies
 from tests.apps.containers import PATIENCE
-from tests.apps.proxies import Proxy
+from tests.apps.proxy import Proxy, new_id, read_to_end, running
+from tests.apps.upstream import Upstream
 
 LONGEST = 4096
 """Bytes of one write to a pipe that another process's cannot tear apart."""
@@ -49,12 +49,10 @@ def ask(proxy: Proxy, path: str, ids: list[str]) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGQUIT"])
 def test_no_line_is_lost_when_nginx_stops(
-    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str], signal: str
+    client: docker.DockerClient, nginx_image: str, stubs: Upstream, signal: str
 ) -> None:
-    with proxies.proxy(client, nginx_image) as proxy:
-        proxy.configure()
-        proxy.route(stubs)
-        ids = [proxies.new_id() for _ in range(200)]
+    with running(client, nginx_image, stubs) as proxy:
+        ids = [new_id() for _ in range(200)]
         ask(proxy, "/name", ids)
         proxy.container.kill(signal)
         proxy.container.wait()
@@ -63,7 +61,7 @@ def test_no_line_is_lost_when_nginx_stops(
 
 @pytest.mark.faults
 def test_no_line_is_lost_by_a_reload(proxy: Proxy) -> None:
-    ids = [proxies.new_id() for _ in range(400)]
+    ids = [new_id() for _ in range(400)]
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, proxy, "/name", ids)
         for size in ("2MB", "3MB"):
@@ -75,7 +73,7 @@ def test_no_line_is_lost_by_a_reload(proxy: Proxy) -> None:
 
 
 def test_lines_are_whole_however_long_the_request(proxy: Proxy) -> None:
-    ids = [proxies.new_id() for _ in range(100)]
+    ids = [new_id() for _ in range(100)]
     ask(proxy, f"/name?{'%22' * 5000}", ids)
     for id_ in ids[-8:]:
         record = proxy.wait_for_record(id_)
@@ -90,10 +88,10 @@ def test_lines_are_utf_8_whatever_the_address(proxy: Proxy) -> None:
     # The last one would be cut within the two bytes of a character.
     addresses = (b"/name?\xe9\xff", "/name?é".encode(), b"/name?" + b"x" * 1492 + "é".encode())
     for address in addresses:
-        id_ = proxies.new_id()
+        id_ = new_id()
         head = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % address
         with proxy.connect(head + f"X-Request-ID: {id_}\r\n\r\n".encode()) as connection:
-            assert proxies.read_to_end(connection).startswith(b"HTTP/1.1 200 ")
+            assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
         uri = proxy.wait_for_record(id_)["uri"]
         assert address.startswith(unquote_to_bytes(uri.removesuffix("...")))
         assert len(uri) > len("/name?")
@@ -105,7 +103,7 @@ def test_what_is_logged_is_configured(proxy: Proxy) -> None:
     logged = {}
     for kept in ("errors", "none", "all"):
         proxy.configure(accessLog=kept)
-        ids = {path: proxies.new_id() for path in ("/name", "/header/33000")}
+        ids = {path: new_id() for path in ("/name", "/header/33000")}
         for path, id_ in ids.items():
             requests.get(proxy.url(path), headers={"X-Request-ID": id_}, timeout=PATIENCE)
         logged[kept] = ids
@@ -121,7 +119,7 @@ def test_what_is_logged_is_configured(proxy: Proxy) -> None:
 def test_nginx_goes_on_while_nobody_takes_its_lines_from_docker(
     client: docker.DockerClient,
     nginx_image: str,
-    stubs: dict[str, str],
+    stubs: Upstream,
     unread_syslog: socket.socket,
 ) -> None:
     address = f"tcp://127.0.0.1:{unread_syslog.getsockname()[1]}"
@@ -130,12 +128,10 @@ def test_nginx_goes_on_while_nobody_takes_its_lines_from_docker(
     request = f"GET /name?{'x' * 1500} HTTP/1.1\r\nHost: a\r\n".encode()
     batch = 200
     with (
-        proxies.proxy(client, nginx_image, log_config=log) as proxy,
+        running(client, nginx_image, stubs, log_config=log) as proxy,
         closing(unread_syslog),  # first, since Docker waits for its last line to be taken
     ):
-        proxy.configure()
-        proxy.route(stubs)
         for _ in range(MORE_THAN_FITS // batch):
             last = request + b"Connection: close\r\n\r\n"
             with proxy.connect((request + b"\r\n") * (batch - 1) + last) as connection:
-                assert proxies.read_to_end(connection).count(b"HTTP/1.1 200") == batch
+                assert read_to_end(connection).count(b"HTTP/1.1 200") == batch

@@ -7,9 +7,8 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from tests.apps import proxies
 from tests.apps.containers import PATIENCE, wait_for
-from tests.apps.proxies import Proxy
+from tests.apps.proxy import Proxy, new_id, read_to_end
 
 FORGED = {
     "X-Forwarded-For": "203.0.113.7",
@@ -50,7 +49,7 @@ def test_what_a_client_says_of_itself_is_replaced(proxy: Proxy) -> None:
 def test_what_a_trusted_proxy_says_is_passed_on(proxy: Proxy) -> None:
     own = own_address(proxy)
     proxy.configure(trustedProxies=f"192.0.2.0/24,{own}")
-    id_ = proxies.new_id()
+    id_ = new_id()
     chain = {"X-Forwarded-For": f"198.51.100.1, {CLIENT}, 192.0.2.9", "X-Request-ID": id_}
     assert forwarded(proxy.echo(headers={**FORGED, **chain})) == {
         "x-real-ip": CLIENT,
@@ -83,7 +82,7 @@ def test_the_proxy_protocol_names_the_client_where_its_sender_is_trusted(proxy: 
     for trusted, client in (("192.0.2.0/24", own), (own, CLIENT)):
         proxy.configure(http={"proxyProtocol": True}, trustedProxies=trusted)
         with proxy.connect(line + request) as connection:
-            answer = proxies.read_to_end(connection).decode()
+            answer = read_to_end(connection).decode()
         assert f'["x-forwarded-for", "{client}"]' in answer
 
 
@@ -92,7 +91,7 @@ def test_what_a_client_of_the_proxy_protocol_says_of_itself_is_replaced(proxy: P
     forged = "".join(f"{name}: {value}\r\n" for name, value in FORGED.items())
     head = f"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{forged}\r\n"
     with proxy.connect(f"PROXY TCP4 198.51.100.1 192.0.2.1 5000 80\r\n{head}".encode()) as one:
-        body = proxies.read_to_end(one).partition(b"\r\n\r\n")[2]
+        body = read_to_end(one).partition(b"\r\n\r\n")[2]
     assert forwarded(dict(json.loads(body)["headers"])) == {
         "x-real-ip": "198.51.100.1",
         "x-forwarded-for": "198.51.100.1",
@@ -104,7 +103,7 @@ def test_what_a_client_of_the_proxy_protocol_says_of_itself_is_replaced(proxy: P
 
 def test_http_1_0_without_a_host_is_asked_at_the_published_address(proxy: Proxy) -> None:
     with proxy.connect(b"GET /echo HTTP/1.0\r\n\r\n") as connection:
-        answer = proxies.read_to_end(connection).decode()
+        answer = read_to_end(connection).decode()
     assert '["host", "127.0.0.1:8200"]' in answer
     assert '["x-forwarded-host", "127.0.0.1:8200"]' in answer
 
@@ -112,7 +111,7 @@ def test_http_1_0_without_a_host_is_asked_at_the_published_address(proxy: Proxy)
 def test_the_host_of_an_absolute_address_counts(proxy: Proxy) -> None:
     request = b"GET http://one.example:99/echo HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n"
     with proxy.connect(request) as connection:
-        assert '["host", "one.example:99"]' in proxies.read_to_end(connection).decode()
+        assert '["host", "one.example:99"]' in read_to_end(connection).decode()
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "foo", "websocket, foo"])
@@ -137,13 +136,12 @@ def test_no_other_upgrade_than_a_websocket_reaches_the_app(proxy: Proxy, upgrade
 )
 def test_the_admin_port_answers_only_to_addresses(proxy: Proxy, host: str, status: int) -> None:
     for path in ("/", "/metrics", "/status.json"):
-        url = proxy.url(path, 9113)
-        assert requests.get(url, headers={"Host": host}, timeout=PATIENCE).status_code == status
+        assert proxy.admin(path, headers={"Host": host}).status_code == status
 
 
 def test_requests_in_progress_of_one_client_are_limited(proxy: Proxy) -> None:
     proxy.configure(limits={"perClient": {"connections": 3}})
-    id_ = proxies.new_id()
+    id_ = new_id()
     with ExitStack() as streams:
         for _ in range(3):
             url = proxy.url(f"/stream/chunked/{id_}")
@@ -152,7 +150,7 @@ def test_requests_in_progress_of_one_client_are_limited(proxy: Proxy) -> None:
         refused = proxy.get("/name")
         assert refused.status_code == 429
         assert "limits.perClient.connections allows 3 " in refused.text
-        proxy.release(id_)
+        proxy.upstream.release(id_)
     wait_for(lambda: proxy.get("/name").status_code == 200, "an answer")
 
 
@@ -171,8 +169,7 @@ def test_requests_per_second_of_one_client_are_limited(proxy: Proxy) -> None:
 @pytest.mark.faults
 def test_a_limit_of_clients_is_none_of_the_admin_port(proxy: Proxy) -> None:
     proxy.configure(limits={"perClient": {"requests": 1}})
-    url = proxy.url("/healthz", 9113)
-    assert {requests.get(url, timeout=PATIENCE).status_code for _ in range(10)} == {200}
+    assert {proxy.admin("/healthz").status_code for _ in range(10)} == {200}
 
 
 def test_a_request_that_is_not_http_is_refused_with_its_id(proxy: Proxy) -> None:

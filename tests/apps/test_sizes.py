@@ -14,10 +14,10 @@ import requests
 from loadbalancer.engine import exec
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.process import SPOOL_FOLDER
-from tests.apps import proxies
 from tests.apps.containers import PATIENCE, wait_for
-from tests.apps.proxies import Proxy
+from tests.apps.proxy import Proxy, new_id, read_to_end, running
 from tests.apps.stub import PIECE
+from tests.apps.upstream import Upstream
 
 MEGABYTE = 1 << 20
 
@@ -80,7 +80,7 @@ def test_a_large_request_header_is_passed_on(proxy: Proxy) -> None:
 
 
 def test_what_exceeds_a_limit_is_refused_with_the_key_and_the_id(proxy: Proxy) -> None:
-    id_ = proxies.new_id()
+    id_ = new_id()
     own = {"X-Request-ID": id_}
 
     def refused(method: str, path: str, **arguments: object) -> tuple[int, str]:
@@ -115,7 +115,7 @@ def test_what_nginx_does_not_speak_is_refused_with_the_id(
     proxy: Proxy, head: str, status: int
 ) -> None:
     with proxy.connect(f"{head}\r\nConnection: close\r\n\r\n".encode()) as connection:
-        answer = proxies.read_to_end(connection).decode()
+        answer = read_to_end(connection).decode()
     assert answer.startswith(f"HTTP/1.1 {status} ")
     (id_,) = re.findall(r"^X-Request-ID: (\S+)\r$", answer, re.MULTILINE)
     assert f"Request id: {id_}" in answer
@@ -123,7 +123,7 @@ def test_what_nginx_does_not_speak_is_refused_with_the_id(
 
 def test_a_request_that_is_not_answered_in_time_is_sent_once(proxy: Proxy) -> None:
     proxy.configure(http={"readTimeout": "500ms"})
-    id_ = proxies.new_id()
+    id_ = new_id()
     slow = proxy.get("/sleep/2", headers={"X-Request-ID": id_})
     assert slow.status_code == 504
     assert len(proxy.wait_for_record(id_)["upstream"].split(",")) == 1
@@ -142,20 +142,20 @@ def test_limits_are_those_of_the_configuration(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("kind", ["chunked", "closed"])
 def test_events_arrive_as_they_are_sent(proxy: Proxy, kind: str) -> None:
-    id_ = proxies.new_id()
+    id_ = new_id()
     with proxy.get(f"/stream/{kind}/{id_}", stream=True) as answer:
         events = answer.iter_content(None)
         # The app sends the second one only after this one has arrived.
         assert next(events) == b"data: first\n\n"
-        proxy.release(id_)
+        proxy.upstream.release(id_)
         assert b"".join(events) == b"data: second\n\n"
 
 
 def test_a_long_poll_waits_as_long_as_the_app(proxy: Proxy) -> None:
-    id_ = proxies.new_id()
+    id_ = new_id()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(requests.get, proxy.url(f"/wait/{id_}"), timeout=PATIENCE)
-        proxy.release(id_)
+        proxy.upstream.release(id_)
         assert answer.result().text == "waited"
 
 
@@ -164,7 +164,7 @@ def test_an_old_worker_ends_even_if_a_stream_does_not(proxy: Proxy) -> None:
     """As it does after an hour, which is stated in nginx.conf."""
     proxy.configure(edits={b"worker_shutdown_timeout 1h;": b"worker_shutdown_timeout 1s;"})
     before = set(LiveFiles(proxy.container).workers())
-    with proxy.get(f"/stream/chunked/{proxies.new_id()}", stream=True) as answer:
+    with proxy.get(f"/stream/chunked/{new_id()}", stream=True) as answer:
         events = answer.iter_content(None)
         assert next(events) == b"data: first\n\n"
         proxy.configure(edits={b"worker_shutdown_timeout 1h;": b"worker_shutdown_timeout 1s; "})
@@ -181,17 +181,13 @@ def workers(proxy: Proxy) -> set[str]:
 
 
 @pytest.fixture
-def small_spool(
-    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]
-) -> Iterator[Proxy]:
+def small_spool(client: docker.DockerClient, nginx_image: str, stubs: Upstream) -> Iterator[Proxy]:
     """An nginx with room for 4 MiB of uploads."""
     # Docker gives a new volume the owner of the folder in the image, which a plain tmpfs has not.
     options = {"type": "tmpfs", "device": "tmpfs", "o": "size=4m"}
     volume = client.volumes.create(driver_opts=options, labels={"test": "apps"})
     try:
-        with proxies.proxy(client, nginx_image, volumes={SPOOL_FOLDER: volume.name}) as one:
-            one.configure()
-            one.route(stubs)
+        with running(client, nginx_image, stubs, volumes={SPOOL_FOLDER: volume.name}) as one:
             yield one
     finally:
         volume.remove(force=True)
@@ -201,7 +197,7 @@ def small_spool(
 def test_an_upload_that_finds_no_room_is_refused_and_the_next_one_is_not(
     small_spool: Proxy,
 ) -> None:
-    proxy, id_ = small_spool, proxies.new_id()
+    proxy, id_ = small_spool, new_id()
     for body in (b"x" * (8 * MEGABYTE), iter([b"x" * MEGABYTE] * 8)):
         answer = requests.post(
             proxy.url("/echo"), data=body, headers={"X-Request-ID": id_}, timeout=PATIENCE
@@ -229,4 +225,4 @@ def test_slow_bodies_are_given_up_and_others_served_meanwhile(proxy: Proxy) -> N
     with proxy.connect(request) as connection:
         assert proxy.get("/name").status_code == 200
         with pytest.raises(ConnectionResetError):
-            proxies.read_to_end(connection)
+            read_to_end(connection)

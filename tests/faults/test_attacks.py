@@ -15,9 +15,9 @@ import requests
 
 from loadbalancer import engine
 from loadbalancer.engine import exec
-from tests.apps import proxies
 from tests.apps.containers import PATIENCE, wait_for
-from tests.apps.proxies import Proxy
+from tests.apps.proxy import Proxy, running
+from tests.apps.upstream import Upstream
 from tests.stack import counters
 from tests.stack.deployment import Deployment
 from tests.stack.rolling import run
@@ -37,11 +37,9 @@ REQUESTS = 200
 
 
 @pytest.fixture
-def proxy(client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]) -> Iterator[Proxy]:
+def proxy(client: docker.DockerClient, nginx_image: str, stubs: Upstream) -> Iterator[Proxy]:
     """An nginx of the test's own, with the default settings."""
-    with proxies.proxy(client, nginx_image) as one:
-        one.configure()
-        one.route(stubs)
+    with running(client, nginx_image, stubs) as one:
         yield one
 
 
@@ -139,12 +137,10 @@ def test_idle_connections_to_the_published_port(open_stack: Deployment, way: str
 
 
 def test_nginx_takes_all_the_descriptors_that_the_engine_allows(
-    client: docker.DockerClient, nginx_image: str, stubs: dict[str, str]
+    client: docker.DockerClient, nginx_image: str, stubs: Upstream
 ) -> None:
     few = docker.types.Ulimit(name="nofile", soft=1024, hard=4096)
-    with proxies.proxy(client, nginx_image, ulimits=[few]) as proxy:
-        proxy.configure()
-        proxy.route(stubs)
+    with running(client, nginx_image, stubs, ulimits=[few]) as proxy:
         command = ["sh", "-c", "cat /proc/[0-9]*/limits | grep 'open files'"]
         limits = exec.run(proxy.container, command)[1].splitlines()
         # The master and two workers; the shell of this test has those of the container.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loadbalancer.config import checks, load, units
 from loadbalancer.config.problems import ConfigError
 from loadbalancer.nginx.http_settings import HTTP, PUBLIC, render
-from tests.apps.proxies import NGINX
+from tests.apps.containers import NGINX
 
 APPS = ("app1", "app2")
 URL = "http://127.0.0.1:8080"

@@ -9,15 +9,12 @@ import docker
 import pytest
 
 from loadbalancer.config.host_ports import LISTENING_PORT
-from loadbalancer.nginx.live_files import LiveFiles
-from loadbalancer.nginx.live_route import LiveRoute
-from loadbalancer.nginx.upstream import Server as Upstream
-from loadbalancer.nginx.upstream import render
-from loadbalancer.providers import nginx_files
-from tests.apps import containers, proxies
+from tests.apps import containers
 from tests.apps.conformance.servers import HERE, Notes, Process, Proxied, Server
 from tests.apps.conformance.wire import Wire
 from tests.apps.conftest import Build
+from tests.apps.proxy import running
+from tests.apps.upstream import Upstream
 
 Start = Callable[..., Process]
 
@@ -79,11 +76,8 @@ def proxied(
         ) as app,
     ):
         app.wait_until_healthy()
-        route = render([Upstream("app1", str(app.container.name), app.port, 1)], {"app1": 1})
-        with proxies.nginx(client, nginx_image, network=network) as container:
-            LiveFiles(container).apply(nginx_files.read(proxies.NGINX))
-            LiveRoute(container).apply(route)
-            yield Proxied((containers.address_of(container), LISTENING_PORT), notes, app)
+        with running(client, nginx_image, Upstream(network, {"app1": [app]})) as proxy:
+            yield Proxied((proxy.address, LISTENING_PORT), notes, app)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
