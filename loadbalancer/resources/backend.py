@@ -15,8 +15,9 @@ from loadbalancer.resources.ports import HostPorts
 
 USER = "10001:10001"
 _PERIOD = 100_000
-_ADDED_HEADER = 16_384
 """Microseconds in which a container may use its quota of processor time (Docker's default)."""
+_ADDED_HEADER = 16_384
+"""Bytes that nginx's own fields may add to the header of a request."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Backend(pulumi.ComponentResource):
         # one container keeps its name in the network, and the next app is not changed before the
         # new container is healthy.
         port = args.direct_port
-        # What nginx lets through, four lines of this size, and what it adds.
+        # As long as what nginx lets through: four lines of this size.
         head_bytes = 4 * units.parse_header_size(settings.http.header_size) + _ADDED_HEADER
         alone = port is not None
         published = [] if port is None else container.published(args.port, port, settings.bind)

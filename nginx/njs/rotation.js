@@ -54,7 +54,8 @@ function last(r) {
 // An nginx that has just started knows no address of any server until Docker's name server has told
 // it. A request waits for that, at most half a second.
 function waits(tried) {
-    return tried.length <= WAITS && tried.every((attempt) => attempt.address === UPSTREAM);
+    const few = tried.length > 0 && tried.length <= WAITS;
+    return few && tried.every((attempt) => attempt.address === UPSTREAM);
 }
 
 // Passes a request on after a pause.

@@ -119,6 +119,7 @@ def test_what_nginx_does_not_speak_is_refused_with_the_id(
     assert answer.startswith(f"HTTP/1.1 {status} ")
     (id_,) = re.findall(r"^X-Request-ID: (\S+)\r$", answer, re.MULTILINE)
     assert f"Request id: {id_}" in answer
+    assert proxy.wait_for_record(id_)["method"] == head.split(maxsplit=1)[0]
 
 
 def test_a_request_that_is_not_answered_in_time_is_sent_once(proxy: Proxy) -> None:
