@@ -4,7 +4,7 @@
 
 Prints a table of proportional set sizes (PSS) in MiB. The app is a small one of Flask; what an app
 keeps for each of its requests comes on top. In use: each thread of each worker answers a request
-that sleeps. Needs `ps`; uses 127.0.0.1 only.
+that sleeps. Uses 127.0.0.1 only.
 """
 
 import sys

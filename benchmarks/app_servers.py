@@ -1,7 +1,7 @@
 """Compare servers for the same Flask app: throughput, waiting requests, shutdown.
 
 Prints tables, without a pass or fail. Throughputs are ratios to a peer measured in the same round,
-so that a slow or busy machine affects both. Needs ``wrk`` and ``ps``; uses 127.0.0.1 only.
+so that a slow or busy machine affects both. Needs ``wrk``; uses 127.0.0.1 only.
 
     .venv/bin/python -m benchmarks.app_servers [--rounds 3] [--seconds 3] [--only NAME ...]
 """

@@ -1,6 +1,6 @@
 """Servers for the same Flask app: how each is started, and talked to.
 
-Uses 127.0.0.1 only. Needs ``ps``.
+Uses 127.0.0.1 only.
 """
 
 import os
@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import processes
+from benchmarks.family import descendants, parents_of_all
 from benchmarks.processes import PROC, name_and_seconds
+from tests.stack.deployment import free_ports
 
 APPS = Path(__file__).resolve().parent.parent / "apps"
 
@@ -96,13 +98,9 @@ class Server:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_TIMEOUT)
 
-    def _family(self) -> list[int]:
-        """Return the process ids of the server and its children."""
-        table = subprocess.run(
-            ["ps", "-e", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
-        ).stdout
-        parent = {int(pid): int(ppid) for pid, ppid in map(str.split, table.splitlines())}
-        return [pid for pid, ppid in parent.items() if self.process.pid in (pid, ppid)]
+    def _family(self) -> set[int]:
+        """Return the process ids of the server and its descendants."""
+        return {self.process.pid} | descendants(parents_of_all(), self.process.pid)
 
     def memory_mib(self) -> float:
         """Return the proportional set size."""
@@ -114,18 +112,10 @@ class Server:
         return sum(name_and_seconds(stat)[1] for stat in stats)
 
 
-def free_port() -> int:
-    """Return a port that is free now."""
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running(candidate: Candidate, python: Path, folder: Path) -> Iterator[Server]:
     """Start a candidate, wait until it answers, and stop it at the end."""
-    port = free_port()
+    (port,) = free_ports(1)
     process = subprocess.Popen(
         [str(python), *(argument.format(port=port) for argument in candidate.arguments)],
         cwd=folder,

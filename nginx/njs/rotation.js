@@ -41,9 +41,9 @@ function next(r) {
     if (!tried.some((attempt) => attempt.taken)) {
         return '@again';
     }
-    const last = tried[tried.length - 1];
+    const latest = tried[tried.length - 1];
     const repeatable = ['GET', 'HEAD', 'OPTIONS'].indexOf(r.method) >= 0;
-    return repeatable && (last.failed || hangs(last)) ? '@again' : '@no_answer';
+    return repeatable && (latest.failed || hangs(latest)) ? '@again' : '@no_answer';
 }
 
 // For error_page of a request that was passed on once more.

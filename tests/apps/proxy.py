@@ -15,7 +15,7 @@ import requests
 from docker.models.containers import Container
 
 from loadbalancer.config import load
-from loadbalancer.config.host_ports import LISTENING_PORT
+from loadbalancer.config.host_ports import ADMIN_PORT, LISTENING_PORT
 from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.metrics import reading
@@ -28,7 +28,6 @@ from loadbalancer.providers import nginx_files
 from tests.apps.containers import NGINX, PATIENCE, address_of, wait_for
 from tests.apps.upstream import Upstream
 
-ADMIN_PORT = 9113
 APPS = ("app1", "app2")
 """Apps that the configuration may name; nothing here depends on them."""
 URL = "http://127.0.0.1:8200"
