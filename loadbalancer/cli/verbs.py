@@ -64,6 +64,8 @@ def up(stack: Stack = None) -> None:
 
 
 def _up(project: Project, name: str) -> None:
+    from loadbalancer import engine
+    from loadbalancer.drift import restore
     from loadbalancer.state import deployment, passphrase
     from loadbalancer.state.pulumi import Pulumi, PulumiError
 
@@ -71,7 +73,10 @@ def _up(project: Project, name: str) -> None:
     _create(project, name, "select", "--create")
     try:
         pulumi.show("up", "--yes", "--skip-preview", stack=name)
-        typer.echo(f"Live: {deployment.read(project, name).url}")
+        desired = deployment.read(project, name)
+        # Pulumi has compared with its state alone, in which they run.
+        restore.start(engine.connect(), desired, typer.echo)
+        typer.echo(f"Live: {desired.url}")
     except PulumiError:
         _explain_failure(project, name)
         raise

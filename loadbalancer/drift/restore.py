@@ -44,10 +44,7 @@ def restore(client: Client, desired: Desired, report: Report) -> list[str]:
     Returns:
         URNs of those that exist and cannot be restored, so that they have to be replaced.
     """
-    # nginx last: it looks for the apps when it starts.
-    nginx = desired.route.container if desired.route else ""
-    ordered = sorted(desired.containers, key=lambda one: (one.id == nginx, one.name))
-    existing = [one for one in ordered if container.inspect(client, one.id)]
+    existing = [one for one in _ordered(desired) if container.inspect(client, one.id)]
     started = set()
     for one in existing:
         try:
@@ -58,6 +55,36 @@ def restore(client: Client, desired: Desired, report: Report) -> list[str]:
     _wait_until_healthy(client, existing, started, report)
     _reopen_ports(client, existing, report)
     return [one.urn for one in existing if _is_broken(client, one)]
+
+
+def start(client: Client, desired: Desired, report: Report) -> None:
+    """Start the containers of a stack that were stopped, and wait until they serve.
+
+    Args:
+        client: the engine that they run in.
+        desired: what the stack's state describes.
+        report: called with each container that is started, or why it cannot be.
+    """
+    started = set()
+    for one in _ordered(desired):
+        now = container.inspect(client, one.id)
+        if now is None or now.status != "exited":
+            continue
+        report(f"starting {one.name}, which was stopped")
+        try:
+            client.api.start(one.id)
+            started.add(one.id)
+        except APIError as error:
+            report(f"{one.name}: {error.explanation}")
+    _wait_until_healthy(
+        client, [one for one in desired.containers if one.id in started], started, report
+    )
+
+
+def _ordered(desired: Desired) -> list[DesiredContainer]:
+    """Order containers as they start: nginx last, since it looks for the apps then."""
+    nginx = desired.route.container if desired.route else ""
+    return sorted(desired.containers, key=lambda one: (one.id == nginx, one.name))
 
 
 def _is_broken(client: Client, desired: DesiredContainer) -> bool:

@@ -95,10 +95,15 @@ def write_folder(container: Handle, folder: str, files: Mapping[str, bytes]) -> 
 
 
 def health(container: Handle) -> str:
-    """Read the status of a container's health check; without one, that of the container."""
+    """Read the status of a container's health check; without one, that of the container.
+
+    A container that does not run keeps the last result of its health check, which says nothing.
+    """
     container.reload()
     state = container.attrs["State"]
-    return str((state.get("Health") or {}).get("Status", state["Status"]))
+    if state["Status"] != "running":
+        return str(state["Status"])
+    return str((state.get("Health") or {}).get("Status", "running"))
 
 
 def recent_errors(container: Handle, since: int, lines: int = 20) -> str:

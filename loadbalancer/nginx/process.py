@@ -86,7 +86,12 @@ class NginxProcess:
         return bool(code) or _generation(served) == written
 
     def _wait_until_healthy(self) -> None:
-        """Wait for the health check: Docker cannot exec in a container that is restarting."""
+        """Wait for the health check: Docker cannot exec in a container that is restarting.
+
+        One that was stopped is started: who changes what it serves by wants it to serve.
+        """
+        if exec.health(self._container) == "exited":
+            self._container.start()
 
         def look() -> object:
             status = exec.health(self._container)
@@ -129,7 +134,9 @@ class NginxProcess:
         """
         old_workers = set(self.workers())
         since = int(time.time())
-        self._container.kill(signal="HUP")
+        # A signal that the engine sends marks the container as stopped by hand, whichever it is:
+        # with "unless-stopped" it would not start again with the machine.
+        self._run("sh", "-c", "kill -HUP 1")
 
         def look() -> object:
             self._expect_owner()

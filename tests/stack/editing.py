@@ -32,7 +32,7 @@ def edit_by_hand(stack: Deployment, text: str) -> None:
     running = LiveRoute(nginx)
     old_workers = set(running.workers())
     nginx.put_archive(ROUTE_FOLDER, buffer.getvalue())
-    nginx.kill("HUP")
+    nginx.exec_run(["sh", "-c", "kill -HUP 1"])
 
     # A reload that came late would have the rotation begin anew in the middle of something else.
     def look() -> object:

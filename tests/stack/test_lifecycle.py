@@ -54,6 +54,13 @@ def test_down_leaves_nothing_and_up_works_again(installable: Deployment) -> None
     assert stack.shares(10) == {"app1": 6, "app2": 4}
     assert selected(stack) == stack.name
     first = stack.ids()
+    for one in stack.containers().values():
+        one.stop(timeout=1)
+    code, out, err = lb(stack, "up")
+    assert code == 0, out + err
+    assert out.count(", which was stopped\n") == 3
+    assert stack.ids() == first
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
     code, out, err = lb(stack, "recreate")
     assert code == 0, out + err
     assert stack.shares(10) == {"app1": 6, "app2": 4}

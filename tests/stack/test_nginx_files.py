@@ -1,11 +1,13 @@
 """nginx.conf, njs and the page in the running nginx: changed at no cost, or not at all."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 
+from loadbalancer import engine
 from loadbalancer.engine import exec
 from loadbalancer.engine.wait import Wait
 from loadbalancer.nginx.live_files import FilesError, LiveFiles
@@ -50,6 +52,14 @@ def versions(stack: Deployment) -> int:
     return len(inside(stack, "find", FILES_FOLDER, "-name", "nginx.conf").splitlines())
 
 
+def signals(stack: Deployment, since: int) -> list[str]:
+    """List the signals that the engine has sent to nginx since a time (epoch seconds)."""
+    wanted = {"container": stack.nginx().id, "event": "kill"}
+    until = int(time.time()) + 1
+    found = engine.connect().events(since=since, until=until, filters=wanted, decode=True)
+    return [event["Action"] for event in found]
+
+
 def operations(changes: Changes) -> Changes:
     """Count what an update did, by operation, without what it left as it was."""
     return {kind: count for kind, count in changes.items() if kind != "same"}
@@ -57,6 +67,7 @@ def operations(changes: Changes) -> Changes:
 
 def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit: Edit) -> None:
     before, admin = stack.ids(), stack.output("adminUrl")
+    began = int(time.time())
     with (
         wrk(stack.url, method="GET") as get,
         wrk(stack.url, method="POST", body="name=value") as post,
@@ -80,6 +91,20 @@ def test_a_change_costs_no_request_and_replaces_nothing(stack: Deployment, edit:
     assert stack.ids() == before
     assert versions(stack) == 1
     assert stack.shares(10) == {"app1": 6, "app2": 4}
+    # After a signal of the engine's, Docker does not start a container again with the machine.
+    assert signals(stack, began) == []
+
+
+def test_an_nginx_that_was_stopped_is_started_with_its_new_files(
+    stack: Deployment, edit: Edit
+) -> None:
+    before, began = stack.ids(), int(time.time())
+    stack.nginx().stop()
+    assert signals(stack, began) == ["kill"]
+    edit("nginx.conf", "proxy_pass http://apps;", "add_header X-New 1; proxy_pass http://apps;")
+    assert operations(stack.up()) == {"update": 1}
+    assert requests.get(stack.url, timeout=30).headers["X-New"] == "1"
+    assert stack.ids() == before
 
 
 @pytest.mark.faults

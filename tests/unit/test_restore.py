@@ -240,3 +240,24 @@ def test_an_unhealthy_container_is_replaced(engine: Engine) -> None:
 def test_a_container_that_is_gone_is_left_to_pulumi(engine: Engine) -> None:
     del engine.containers["id-app1"]
     assert run(engine) == ([], [])
+
+
+def test_up_starts_what_was_stopped_nginx_last_and_nothing_else(engine: Engine) -> None:
+    lines: list[str] = []
+    client = cast(Client, SimpleNamespace(api=engine))
+    engine.change("id-app1", name="mine")
+    restore.start(client, DESIRED, lines.append)
+    assert (engine.calls, lines) == ([], [])
+    engine.change("id-app1", status="exited")
+    engine.change("id-nginx", status="exited")
+    restore.start(client, DESIRED, lines.append)
+    assert engine.calls == ["start app1", "start nginx"]
+    assert lines == [f"starting lb-{one}, which was stopped" for one in ("app1", "a-nginx")]
+
+
+def test_up_says_why_a_container_cannot_be_started(engine: Engine) -> None:
+    lines: list[str] = []
+    engine.change("id-nginx", status="exited")
+    engine.refused = "start"
+    restore.start(cast(Client, SimpleNamespace(api=engine)), DESIRED, lines.append)
+    assert lines[1:] == ["lb-a-nginx: cannot start"]
