@@ -35,10 +35,11 @@ class Application:
             "wsgi.file_wrapper": FileWrapper,
         }
 
-    def answer(self, connection: Connection, *, close: bool) -> bool:
-        """Answer the request of a connection; return whether that was its last one.
+    def answer(self, connection: Connection, *, close: bool) -> bool | None:
+        """Answer the request of a connection, or go on with a response that has waited for room.
 
-        Runs in a thread of a pool, any number of times at once.
+        Runs in a thread of a pool, any number of times at once. Returns whether that was the last
+        request of the connection; None if the response waits for room, as its ``exchange``.
 
         Args:
             connection: one whose head has been read.
@@ -46,9 +47,16 @@ class Application:
         """
         head = connection.head
         assert head is not None  # noqa: S101 - the server waits for it
-        exchange = Exchange(connection, head, close=close)
+        begun, connection.exchange = connection.exchange, None
+        exchange = begun or Exchange(connection, head, close=close)
         try:
-            exchange.run(self._app, self._environ_of(connection, head))
+            if begun:
+                exchange.resume()
+            else:
+                exchange.run(self._app, self._environ_of(connection, head))
+            if exchange.waits:
+                connection.exchange = exchange
+                return None
             if not exchange.close and not head.body.done:
                 # The app did not read the body, which is in the buffer.
                 head.body.take(connection.buffer)

@@ -3,9 +3,12 @@
 import select
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .message import BadRequest, Head, Sized
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 HEAD_SECONDS = 30
 """Time for a whole head from its first byte, and then for a whole small body."""
@@ -37,13 +40,16 @@ class Connection:
     """A client's connection.
 
     It belongs to the server's main thread while ``busy`` is False, and to the thread that answers
-    its request while ``busy`` is True. The main thread alone closes the socket.
+    its request while ``busy`` is True. Between the two parts of a response that waits for room it
+    belongs to nobody. The main thread alone closes the socket.
 
     Attributes:
         buffer: bytes that were received and not used yet.
         scanned: bytes of the buffer that were searched for the end of a head.
         head: the head of the request that is being received or answered.
-        busy: whether a thread answers a request.
+        busy: whether a request is being answered.
+        exchange: a response that is not complete, while no thread sends it.
+        full: whether it goes on as soon as the socket has room for more of it.
         pending: whether the socket may have data that nobody has read.
         eof: whether the client has closed its side.
         ending: whether the last response was sent.
@@ -53,8 +59,8 @@ class Connection:
     """
 
     __slots__ = (
-        "address", "buffer", "busy", "deadline", "ending", "eof", "head", "lingering", "local",
-        "pending", "reset", "scanned", "sock",
+        "address", "buffer", "busy", "deadline", "ending", "eof", "exchange", "full", "head",
+        "lingering", "local", "pending", "reset", "scanned", "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, address: tuple[str, int], deadline: float) -> None:
@@ -65,6 +71,8 @@ class Connection:
         self.scanned = 0
         self.head: Head | None = None
         self.busy = False
+        self.exchange: Exchange | None = None
+        self.full = False
         self.pending = False
         self.eof = False
         self.ending = False
@@ -152,18 +160,22 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send all of the data; raise ClientGone."""
-        rest: Any = data
-        while True:
+        while data := self.offer(data):
+            self._wait(select.POLLOUT, ROOM_SECONDS)
+
+    def offer(self, data: Any) -> Any:
+        """Send what the socket has room for; return the rest. Raise ClientGone."""
+        while data:
             try:
-                sent = self.sock.send(rest)
+                sent = self.sock.send(data)
             except BlockingIOError:
-                self._wait(select.POLLOUT, ROOM_SECONDS)
-                continue
+                return data
             except OSError as error:
                 raise ClientGone(str(error)) from None
-            if sent == len(rest):
-                return
-            rest = memoryview(rest)[sent:]
+            if sent == len(data):
+                return b""
+            data = memoryview(data)[sent:]
+        return data
 
     def _wait(self, event: int, seconds: int) -> None:
         poll = select.poll()

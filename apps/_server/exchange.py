@@ -34,6 +34,10 @@ _NO_CONTENT = 204
 class FileWrapper:
     """``wsgi.file_wrapper``: an iterable over the blocks of a file."""
 
+    from_any_thread = True
+    """Whether another thread may go on with the iteration. An app's own iterator may hold what
+    belongs to one thread, such as a connection to a database."""
+
     def __init__(self, file: IO[bytes], block: int = BLOCK) -> None:
         self._file = file
         self._block = max(block, BLOCK)
@@ -71,6 +75,8 @@ class Exchange:
     Attributes:
         close: whether the connection ends with this response.
         cut: whether the response broke off and only a reset connection shows that to the client.
+        waits: whether the socket has no room for more of the response, and ``resume`` goes on
+            with it when there is some.
     """
 
     def __init__(self, connection: Connection, head: Head, *, close: bool) -> None:
@@ -79,6 +85,12 @@ class Exchange:
         self._input = Input(connection, head.body, expects=head.expects)
         self.close = close or head.close
         self.cut = False
+        self.waits = False
+        self._result: Iterable[bytes] = ()
+        self._pieces: Iterator[bytes] = iter(())
+        self._patient = True
+        self._rest: list[Any] = []
+        self._complete = False
         self._status: str | None = None
         self._headers: list[str] = []
         self._names: set[str] = set()
@@ -89,15 +101,22 @@ class Exchange:
         self._left = 0
 
     def run(self, app: "WSGIApplication", environ: dict[str, Any]) -> None:
-        """Call the app and send its response; raise ClientGone."""
+        """Call the app and send its response, or its beginning; raise ClientGone."""
         environ["wsgi.input"] = self._input
+        self._guard(lambda: self._respond(app, environ))
+
+    def resume(self) -> None:
+        """Send more of a response that waits; raise ClientGone."""
+        self._guard(self._go_on)
+
+    def _guard(self, send: Callable[[], None]) -> None:
         try:
-            self._respond(app, environ)
+            send()
         except ClientGone:
             self.close = True
             raise
         except BaseException as error:
-            self.close = True
+            self.close = self._patient = True
             if isinstance(error, BadRequest):
                 status = error.status
             else:
@@ -109,21 +128,51 @@ class Exchange:
                 self.cut = True
 
     def _respond(self, app: "WSGIApplication", environ: dict[str, Any]) -> None:
-        result = app(environ, self.start_response)
+        self._result = result = app(environ, self.start_response)
+        whole = type(result) in {list, tuple} and self._status and not self._sent_head
+        if whole:
+            self._pieces = iter([self._join(result)])
+            self._patient = False
+        else:
+            self._patient = not getattr(result, "from_any_thread", False)
+        self._go_on(begin=not whole)
+
+    def _go_on(self, *, begin: bool = False) -> None:
+        """Send what is left of the response, or as much as there is room for."""
+        self.waits = False
         try:
-            if type(result) in {list, tuple} and self._status and not self._sent_head:
-                self._send_whole(result)
-                return
-            for data in result:
-                if data:
-                    self.write(data)
-                if self._bodyless or (self._status is not None and self._head.method == "HEAD"):
-                    break
-            self._finish()
+            if begin:
+                self._pieces = iter(self._result)
+            rest, self._rest = self._rest, []
+            for data in rest:
+                self._send(data)
+            self._send_pieces()
+            self.waits = bool(self._rest)
         finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
+            if not self.waits:
+                close = getattr(self._result, "close", None)
+                if close is not None:
+                    close()
+
+    def _send_pieces(self) -> None:
+        if self._rest or self._complete:
+            return
+        for data in self._pieces:
+            if data:
+                self.write(data)
+            if self._rest:
+                return
+            if self._bodyless or (self._status is not None and self._head.method == "HEAD"):
+                break
+        self._complete = True
+        self._finish()
+
+    def _send(self, data: Any) -> None:
+        """Send data; of a response that need not keep its thread, what there is room for."""
+        if self._patient:
+            self._connection.send(data)
+        elif self._rest or (data := self._connection.offer(data)):
+            self._rest.append(data)
 
     def start_response(
         self,
@@ -180,7 +229,7 @@ class Exchange:
         head = b"" if self._sent_head else self._start()
         if self._bodyless:
             if head:
-                self._connection.send(head)
+                self._send(head)
             return
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
@@ -190,18 +239,17 @@ class Exchange:
                 print("The response of the app exceeds its Content-Length.", file=sys.stderr)
             self._left -= len(data)
         if head and len(data) > BLOCK:
-            self._connection.send(head)
+            self._send(head)
             head = b""
         if head or data:
-            self._connection.send(head + data if head else data)
+            self._send(head + data if head else data)
 
-    def _send_whole(self, pieces: Iterable[bytes]) -> None:
+    def _join(self, pieces: Iterable[bytes]) -> bytes:
+        """Join the pieces of a response that is whole."""
         data = b"".join(pieces)
         if self._length is None:
             self._length = len(data)
-        if data:
-            self.write(data)
-        self._finish()
+        return data
 
     def _start(self) -> bytes:
         """Decide how the body ends, and return the head of the response."""
@@ -247,9 +295,9 @@ class Exchange:
             code = int(self._status[:3])
             if self._length is None and self._head.method != "HEAD" and code not in _BODYLESS:
                 self._length = 0
-            self._connection.send(self._start())
+            self._send(self._start())
         elif self._chunked:
-            self._connection.send(b"0\r\n\r\n")
+            self._send(b"0\r\n\r\n")
         if self._left and not self._bodyless:
             print("The response of the app is shorter than its Content-Length.", file=sys.stderr)
             self.close = True

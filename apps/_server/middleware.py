@@ -57,7 +57,8 @@ def log_line(
 class _Stream:
     """The body of a response in several chunks; calls ``done`` once, however the response ends.
 
-    The argument of ``done`` tells whether the app failed before its first chunk.
+    The argument of ``done`` tells whether the app failed before its first chunk. Another thread may
+    go on with the iteration if it may with that of the body (``FileWrapper``).
     """
 
     def __init__(
@@ -69,6 +70,9 @@ class _Stream:
         self._body = body
         self._chunks = chunks
         self._begun = False
+        # Werkzeug wraps a file of which a client asks for a range.
+        whole = getattr(body, "iterable", body)
+        self.from_any_thread = getattr(whole, "from_any_thread", False)
         self._done: Callable[[bool], None] | None = done
 
     def __iter__(self) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """The server: one thread watches all connections, others answer the requests that are complete.
 
 The watching thread reads heads and small bodies, so that a client that sends slowly takes no other
-thread. It alone accepts and closes connections.
+thread. A response that is in memory or a file takes none while the client does not read. It is the
+watching thread alone that accepts and closes connections.
 """
 
 import os
@@ -42,6 +43,8 @@ SWEEP_SECONDS = 1.0
 """Time between two checks of all deadlines."""
 
 _EDGE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_ROOM = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _ACCEPTS = 64
 """Connections that are accepted before those that are open have their turn."""
 
@@ -82,6 +85,7 @@ class Server:
         self._probes = Pool(self._answer, 1)
         self._connections: dict[int, Connection] = {}
         self._again: deque[Connection] = deque()
+        self._full: deque[Connection] = deque()
         self._stop_at: float | None = None
         self._draining = False
         self._sweep_at = 0.0
@@ -150,19 +154,32 @@ class Server:
             if fd == self._wakeup:
                 os.eventfd_read(self._wakeup)
             elif connection := self._connections.get(fd):
-                if event & ~select.EPOLLIN:
-                    connection.eof = True
-                connection.pending = True
-                if not connection.busy:
-                    self._read(connection)
+                self._notice(connection, event)
             elif fd == self._listener.fileno():
                 self._accept()
         for _ in range(len(self._again)):
             connection = self._again.popleft()
             if not connection.busy and connection.sock.fileno() >= 0:
                 self._read(connection)
+        while self._full:
+            connection = self._full.popleft()
+            connection.full = True
+            # What has happened already is reported as well.
+            self._epoll.modify(connection.sock, _EDGE | select.EPOLLOUT)
         self._pool.relieve()
         self._probes.relieve()
+
+    def _notice(self, connection: Connection, event: int) -> None:
+        """Handle what has happened to a connection."""
+        if connection.full and event & _ROOM:
+            connection.full = False
+            self._pool.submit(connection)
+        if event & _ENDED:
+            connection.eof = True
+        if event & (_ENDED | select.EPOLLIN):
+            connection.pending = True
+            if not connection.busy:
+                self._read(connection)
 
     def _accept(self) -> bool:
         """Accept new connections, some at a time; return whether there may be more."""
@@ -271,8 +288,12 @@ class Server:
         self._linger(connection)
 
     def _answer(self, connection: Connection) -> None:
-        """Answer the request of a connection; runs in a thread of a pool."""
+        """Answer the request of a connection, or go on with it; runs in a thread of a pool."""
         last = self._app.answer(connection, close=self.closing)
+        if last is None:
+            self._full.append(connection)
+            self._wake()
+            return
         connection.deadline = time.monotonic() + KEEP_ALIVE_SECONDS
         # In this order: the watching thread sets `pending` before it looks at `busy`.
         connection.busy = False

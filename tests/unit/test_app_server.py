@@ -5,10 +5,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import flask
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps._server.exchange import FileWrapper
 from apps._server.middleware import Middleware, request_id
 from apps._server.settings import Settings
 
@@ -325,3 +327,31 @@ def test_all_bad_settings_are_named_at_once() -> None:
         "THREADS",
         "REQUEST_LOG",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "range_", "expected"),
+    [
+        ("/file", "", True),
+        ("/file", "bytes=70000-", True),
+        # What a generator uses may belong to the thread that has begun it.
+        ("/generator", "", False),
+    ],
+)
+def test_only_files_are_sent_by_any_thread(path: str, range_: str, expected: bool) -> None:
+    app, content = flask.Flask("app"), bytes(range(250)) * 800
+
+    @app.get("/file")
+    def file() -> flask.Response:
+        return flask.send_file(io.BytesIO(content), "text/plain", conditional=True)
+
+    @app.get("/generator")
+    def generator() -> flask.Response:
+        return flask.Response(content[i : i + 1000] for i in range(0, len(content), 1000))
+
+    headers = {"Range": range_} if range_ else {}
+    environ = app.test_request_context(path, headers=headers).request.environ
+    environ["wsgi.file_wrapper"] = FileWrapper
+    body = Middleware(app, "app1", lambda _: None)(environ, lambda *_: lambda _: None)
+    assert getattr(body, "from_any_thread", False) == expected
+    assert b"".join(body) == (content[70000:] if range_ else content)

@@ -9,7 +9,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 from wsgiref.validate import validator
 
@@ -286,6 +288,34 @@ def file_wrapper(environ: Environ, start: Start, _: str) -> Iterable[bytes]:
     return wrap(Path(__file__).open("rb"))
 
 
+def random(megabytes: str) -> bytes:
+    """Compose a body in which no part is like another, the same one each time."""
+    return Random(0).randbytes(int(megabytes) << 20)  # noqa: S311 - no secret
+
+
+def whole(environ: Environ, start: Start, megabytes: str) -> Iterable[bytes]:
+    body = random(megabytes)
+    start("200 OK", [PLAIN, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class NotedFile(BytesIO):
+    """A file that notes when it is closed."""
+
+    def close(self) -> None:
+        if not self.closed:
+            note("closed file")
+        super().close()
+
+
+def random_file(environ: Environ, start: Start, megabytes: str) -> Iterable[bytes]:
+    wrap: Callable[[Any], Iterable[bytes]] = environ["wsgi.file_wrapper"]
+    body = random(megabytes)
+    length = [("Content-Length", str(len(body)))] if environ["QUERY_STRING"] != "chunked" else []
+    start("200 OK", [PLAIN, *length])
+    return wrap(NotedFile(body))
+
+
 def hop(environ: Environ, start: Start, _: str) -> Iterable[bytes]:
     return text(start, "ok", headers=[("Connection", "close")])
 
@@ -320,7 +350,8 @@ ROUTES: dict[str, Callable[[Environ, Start, str], Iterable[bytes]]] = {
     "never": never_starts, "fails": fails, "mismatch": mismatch, "pieces": pieces, "one": one_piece,
     "generated": generated, "early": early, "large": large, "endless": endless, "events": events,
     "gate": gate, "file": file_wrapper, "hop": hop, "hello": hello, "own-date": own_date,
-    "errors": errors, "healthz": healthz, "pid": pid,
+    "whole": whole, "random-file": random_file, "errors": errors, "healthz": healthz,
+    "pid": pid,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Slow clients, slow requests and many connections beside other requests."""
 
 from contextlib import ExitStack
+from random import Random
 
 import pytest
 
@@ -73,6 +74,69 @@ def test_slow_clients_hold_up_nobody(start: Start, sent: bytes) -> None:
         server.wait_until_read(40)
         assert ask(server) == b"hello"
         assert all(wire.is_silent() for wire in slow)
+
+
+NOT_READ = ["/whole/20", "/random-file/20", "/random-file/20?chunked"]
+"""Responses of 20 MB that need no thread while the client does not read."""
+
+RANDOM = Random(0).randbytes(20 << 20)  # noqa: S311 - no secret
+"""The body of these."""
+
+
+def unread(cleanup: ExitStack, server: Process, path: str, count: int) -> list[Wire]:
+    """Ask for responses and read nothing but their heads."""
+    wires = opened(cleanup, server, count)
+    for wire in wires:
+        wire.send(request(path))
+        assert wire.head().status == 200
+    wait_for(lambda: sum(one.unsent > 0 for one in server.sockets()) == count, "full sockets")
+    return wires
+
+
+def body(wire: Wire, path: str) -> bytes:
+    """Read the body of a response from `unread`."""
+    if "chunked" not in path:
+        return wire.exactly(20 << 20)
+    return b"".join(iter(wire.chunk, b""))
+
+
+@pytest.mark.parametrize("path", NOT_READ)
+def test_clients_that_do_not_read_hold_up_nobody(start: Start, path: str) -> None:
+    server = start(THREADS=2)
+    with ExitStack() as cleanup:
+        slow = unread(cleanup, server, path, 6)
+        assert [ask(server) for _ in range(5)] == [b"hello"] * 5
+        for wire in slow:
+            # The next request waits for the end of the response, as it would with a thread.
+            wire.send(request("/hello"))
+            assert body(wire, path) == RANDOM
+            assert wire.response().body == b"hello"
+        assert server.notes.count("closed file") == (6 if "file" in path else 0)
+
+
+@pytest.mark.parametrize("path", NOT_READ)
+def test_clients_that_do_not_read_get_the_rest_from_a_server_that_stops(
+    start: Start, path: str
+) -> None:
+    server = start(THREADS=2)
+    with ExitStack() as cleanup:
+        slow = unread(cleanup, server, path, 4)
+        server.terminate()
+        server.wait_until_it_refuses()
+        for wire in slow:
+            assert body(wire, path) == RANDOM
+        assert server.wait_for_exit() == 0
+
+
+def test_a_file_is_closed_when_a_client_leaves_that_did_not_read(start: Start) -> None:
+    server = start(THREADS=2)
+    with ExitStack() as cleanup:
+        for wire in unread(cleanup, server, "/random-file/20", 6):
+            wire.socket.close()
+        server.notes.wait_for("closed file", 6)
+    wait_for(lambda: not server.sockets(), "the server to close its sides", server.sockets)
+    assert ask(server) == b"hello"
+    assert "Traceback" not in server.text()
 
 
 def test_many_idle_connections(start: Start) -> None:
