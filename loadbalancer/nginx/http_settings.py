@@ -1,7 +1,7 @@
 """The part of nginx's configuration that comes from the keys of a stack: sizes, times, clients."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 
 from loadbalancer.config import units
@@ -33,10 +33,24 @@ def render(settings: Settings, url: str, gateway: str) -> dict[str, str]:
     Returns:
         The text of each file, by its path relative to nginx.conf.
     """
-    networks = {gateway if one.is_loopback else str(one) for one in settings.trusted_proxies}
-    trusted = sorted(networks - {""})
+    trusted = sorted(set(_trusted(settings, gateway)))
     files = {HTTP: _http(settings, url, trusted), PUBLIC: _public(settings, trusted)}
     return {name: "\n".join((_HEADLINE, *lines, "")) for name, lines in files.items()}
+
+
+def _trusted(settings: Settings, gateway: str) -> Iterator[str]:
+    """List the networks of the trusted proxies, as nginx sees their addresses.
+
+    Where clients come by the gateway, it is in none of them: anybody would be believed.
+    """
+    outside = settings.bind.version == 6 and not settings.bind.is_loopback  # noqa: PLR2004
+    for one in settings.trusted_proxies:
+        if one.is_loopback:
+            yield from [gateway] if gateway else []
+        elif outside and gateway and isinstance(one, IPv4Network) and IPv4Address(gateway) in one:
+            yield from map(str, one.address_exclude(IPv4Network(gateway)))
+        else:
+            yield str(one)
 
 
 def _http(settings: Settings, url: str, trusted: list[str]) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """The part of nginx's configuration that comes from the keys of a stack."""
 
+import re
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
@@ -82,6 +84,23 @@ def test_no_request_is_passed_on_after_the_time_of_its_answer(time: str, expecte
 
 def test_this_host_is_not_trusted_where_its_address_is_not_known() -> None:
     assert "real_ip" not in rendered(gateway="", trustedProxies="127.0.0.1")[PUBLIC]
+
+
+@given(st.integers(0, 30), st.sampled_from(["::", "2001:db8::1"]))
+def test_where_clients_come_by_the_gateway_no_network_with_it_is_trusted(
+    prefix: int, bind: str
+) -> None:
+    network = IPv4Network(f"{GATEWAY}/{prefix}", strict=False)
+    text = rendered(bind=bind, trustedProxies=str(network))[PUBLIC]
+    trusted = [IPv4Network(one) for one in re.findall(r"set_real_ip_from (.+);", text)]
+    assert not any(IPv4Address(GATEWAY) in one for one in trusted)
+    assert all(one.subnet_of(network) for one in trusted)
+    assert sum(one.num_addresses for one in trusted) == network.num_addresses - 1
+
+
+def test_otherwise_a_network_is_trusted_as_it_is() -> None:
+    text = rendered(bind="0.0.0.0", trustedProxies="172.16.0.0/12")[PUBLIC]  # noqa: S104
+    assert "set_real_ip_from 172.16.0.0/12;" in text
 
 
 def test_clients_have_no_limits_unless_they_are_set() -> None:
