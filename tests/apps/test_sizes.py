@@ -155,9 +155,31 @@ def test_events_arrive_as_they_are_sent(proxy: Proxy, kind: str) -> None:
 def test_a_long_poll_waits_as_long_as_the_app(proxy: Proxy) -> None:
     id_ = new_id()
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(requests.get, proxy.url(f"/wait/{id_}"), timeout=PATIENCE)
+        url, header = proxy.url(f"/wait/{id_}"), {"X-Request-ID": id_}
+        answer = pool.submit(requests.get, url, headers=header, timeout=PATIENCE)
+        wait_for(lambda: arrivals(proxy, id_) > 0, "the request to arrive")
+        assert not answer.done()
         proxy.upstream.release(id_)
         assert answer.result().text == "waited"
+    assert arrivals(proxy, id_) == 1
+
+
+def arrivals(proxy: Proxy, id_: str) -> int:
+    """Count how often a request has come to a server."""
+    return sum(proxy.upstream.seen(app).count(id_) for app in proxy.upstream.apps)
+
+
+def test_a_client_that_takes_nothing_for_the_send_timeout_is_given_up(proxy: Proxy) -> None:
+    proxy.configure(http={"sendTimeout": "1s"})
+    id_ = new_id()
+    request = f"GET /big/50 HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id_}\r\n\r\n"
+    with proxy.connect(request.encode()) as client:
+        record = proxy.wait_for_record(id_)
+        assert (record["status"], record["bytes"] < 50 * MEGABYTE) == (200, True)
+        assert record["seconds"] >= 1
+        # The client can tell that the response is not complete.
+        with pytest.raises(ConnectionError):
+            read_to_end(client)
 
 
 @pytest.mark.faults

@@ -318,6 +318,19 @@ def test_what_docker_changes_on_running_containers_is_repaired_in_place(
     assert stack.shares(10) == {"app1": 6, "app2": 4}
 
 
+@pytest.mark.faults
+def test_a_dead_public_port_is_shown_and_repaired_in_place(changing_stack: Deployment) -> None:
+    stack = changing_stack
+    before = stack.ids()
+    exhaust_port_proxy(urlsplit(stack.url).port or 0)
+    assert differences(stack) == {f"address {stack.url}": "refuses connections"}
+    nginx = stack.output("containers")["nginx"]
+    assert f"reconnecting {nginx}, since {stack.url} does not answer\n" in repair(stack)
+    assert stack.ids() == before
+    assert differences(stack) == {}
+    assert stack.shares(10) == {"app1": 6, "app2": 4}
+
+
 @pytest.fixture
 def empty_stack(module_stack: Deployment) -> Deployment:
     """A stack that was created, and never brought up."""
