@@ -174,6 +174,18 @@ class Stub(BaseHTTPRequestHandler):
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
 
+    def answer_socket(self, *_: object) -> None:
+        """Leave HTTP, and send back whatever comes, as a WebSocket's bytes."""
+        self.send_response(HTTPStatus.SWITCHING_PROTOCOLS)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.end_headers()
+        self.wfile.flush()
+        while data := self.rfile.read1():
+            self.wfile.write(data)
+            self.wfile.flush()
+        self.close_connection = True
+
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 

@@ -1,6 +1,7 @@
 """Weights that change while nginx runs: exact at once, without a reload."""
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -68,6 +69,40 @@ def test_streams_over_changes_of_weights_keep_the_same_two_workers(weighted: Pro
         weighted.upstream.release(id_)
         assert {stream.text for stream in streams} == {"data: first\n\ndata: second\n\n"}
     assert status(weighted) | {"version": ""} == {"app1": 4, "app2": 6, "version": ""}
+
+
+def test_a_websocket_stays_open_over_changes_of_weights_and_a_reload(weighted: Proxy) -> None:
+    id_ = new_id()
+    request = (
+        "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"X-Request-ID: {id_}\r\n\r\n"
+    )
+    with weighted.connect(request.encode()) as client:
+
+        def echoed(data: bytes) -> bytes:
+            client.sendall(data)
+            return receive(client, len(data))
+
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += receive(client, 1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert echoed(b"one") == b"one"
+        LiveRoute(weighted.container).apply(text(weighted, 3, 7))
+        assert echoed(b"two") == b"two"
+        weighted.configure(http={"maxBody": "7MB"})
+        assert echoed(b"three" * 20_000) == b"three" * 20_000
+    assert weighted.wait_for_record(id_)["status"] == 101
+
+
+def receive(client: socket.socket, count: int) -> bytes:
+    """Read so many bytes."""
+    found = b""
+    while len(found) < count:
+        piece = client.recv(count - len(found))
+        assert piece, f"end after {found!r}"
+        found += piece
+    return found
 
 
 def test_later_weights_stay_when_nginx_reloads_or_starts_again(weighted: Proxy) -> None:
