@@ -20,6 +20,7 @@ def report(error: Exception) -> int:
     from loadbalancer.display.watch import WatchError
     from loadbalancer.drift.lost import LostError
     from loadbalancer.drift.repair import RepairError
+    from loadbalancer.drift.restore import StartError
     from loadbalancer.engine import ENGINE_ERRORS, location
     from loadbalancer.engine.address import AddressError
     from loadbalancer.engine.wait import WaitTimeoutError
@@ -63,6 +64,7 @@ def report(error: Exception) -> int:
         RepairError,
         RolloutError,
         ConfigFileError,
+        StartError,
         UpdateError,
         WaitTimeoutError,
         WatchError,

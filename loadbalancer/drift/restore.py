@@ -33,6 +33,10 @@ _STOP_TIMEOUT = 5
 """Seconds that a container gets to stop whose port is dead, so that no client waits for it."""
 
 
+class StartError(RuntimeError):
+    """Containers that were stopped do not serve; the message says which, and why."""
+
+
 def restore(client: Client, desired: Desired, report: Report) -> list[str]:
     """Restore the existing containers of a stack in place, and wait until they serve.
 
@@ -63,9 +67,12 @@ def start(client: Client, desired: Desired, report: Report) -> None:
     Args:
         client: the engine that they run in.
         desired: what the stack's state describes.
-        report: called with each container that is started, or why it cannot be.
+        report: called with each container that is started.
+
+    Raises:
+        StartError: when one cannot be started, or is not healthy then.
     """
-    started = set()
+    started, failed = set(), []
     for one in _ordered(desired):
         now = container.inspect(client, one.id)
         if now is None or now.status != "exited":
@@ -75,10 +82,15 @@ def start(client: Client, desired: Desired, report: Report) -> None:
             client.api.start(one.id)
             started.add(one.id)
         except APIError as error:
-            report(f"{one.name}: {error.explanation}")
-    _wait_until_healthy(
-        client, [one for one in desired.containers if one.id in started], started, report
-    )
+            failed.append(f"{one.name}: {error.explanation}")
+    running = [one for one in desired.containers if one.id in started]
+    _wait_until_healthy(client, running, started, report)
+    for one in running:
+        now = container.inspect(client, one.id)
+        if now is None or not now.works:
+            failed.append(f"{one.name} is not healthy")
+    if failed:
+        raise StartError(f"containers were not started: {'; '.join(failed)}")
 
 
 def _ordered(desired: Desired) -> list[DesiredContainer]:

@@ -255,9 +255,14 @@ def test_up_starts_what_was_stopped_nginx_last_and_nothing_else(engine: Engine) 
     assert lines == [f"starting lb-{one}, which was stopped" for one in ("app1", "a-nginx")]
 
 
-def test_up_says_why_a_container_cannot_be_started(engine: Engine) -> None:
-    lines: list[str] = []
-    engine.change("id-nginx", status="exited")
-    engine.refused = "start"
-    restore.start(cast(Client, SimpleNamespace(api=engine)), DESIRED, lines.append)
-    assert lines[1:] == ["lb-a-nginx: cannot start"]
+@pytest.mark.parametrize("why", ["cannot start", "is not healthy"])
+def test_up_fails_where_a_container_does_not_start(
+    engine: Engine, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.change("id-nginx", status="exited", health="unhealthy")
+    if why == "cannot start":
+        engine.refused = "start"
+    else:
+        monkeypatch.setattr(engine, "start", lambda id_: engine.change(id_, status="running"))
+    with pytest.raises(restore.StartError, match=f"lb-a-nginx:? {why}"):
+        restore.start(cast(Client, SimpleNamespace(api=engine)), DESIRED, lambda _: None)
