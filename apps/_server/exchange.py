@@ -87,7 +87,7 @@ class Exchange:
         self.cut = False
         self.waits = False
         self._result: Iterable[bytes] = ()
-        self._pieces: Iterator[bytes] = iter(())
+        self._pieces: Iterator[bytes] | None = None
         self._patient = True
         self._rest: list[Any] = []
         self._complete = False
@@ -128,25 +128,19 @@ class Exchange:
                 self.cut = True
 
     def _respond(self, app: "WSGIApplication", environ: dict[str, Any]) -> None:
-        self._result = result = app(environ, self.start_response)
-        whole = type(result) in {list, tuple} and self._status and not self._sent_head
-        if whole:
-            self._pieces = iter([self._join(result)])
-            self._patient = False
-        else:
-            self._patient = not getattr(result, "from_any_thread", False)
-        self._go_on(begin=not whole)
+        self._result = app(environ, self.start_response)
+        self._go_on()
 
-    def _go_on(self, *, begin: bool = False) -> None:
+    def _go_on(self) -> None:
         """Send what is left of the response, or as much as there is room for."""
         self.waits = False
         try:
-            if begin:
-                self._pieces = iter(self._result)
+            if self._pieces is None:
+                self._pieces = self._begin()
             rest, self._rest = self._rest, []
             for data in rest:
                 self._send(data)
-            self._send_pieces()
+            self._send_pieces(self._pieces)
             self.waits = bool(self._rest)
         finally:
             if not self.waits:
@@ -154,10 +148,17 @@ class Exchange:
                 if close is not None:
                     close()
 
-    def _send_pieces(self) -> None:
+    def _begin(self) -> Iterator[bytes]:
+        """Begin the iteration; a response that is whole is one piece."""
+        result = self._result
+        whole = type(result) in {list, tuple} and self._status and not self._sent_head
+        self._patient = not (whole or getattr(result, "from_any_thread", False))
+        return iter([self._join(result)] if whole else result)
+
+    def _send_pieces(self, pieces: Iterator[bytes]) -> None:
         if self._rest or self._complete:
             return
-        for data in self._pieces:
+        for data in pieces:
             if data:
                 self.write(data)
             if self._rest:

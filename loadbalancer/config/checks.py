@@ -55,7 +55,7 @@ def _duplicate_ports(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
 def _untellable_clients(settings: Settings, fix: FixCommands) -> Iterator[Problem]:
     """Find trusted proxies on this host whose connections look like those of clients."""
     own = [one for one in settings.trusted_proxies if one.is_loopback]
-    if own and settings.bind.version == 6 and not settings.bind.is_loopback:  # noqa: PLR2004
+    if own and host_ports.hides_clients(settings.bind):
         reason = (
             f"stands for this host, and with bind {settings.bind} Docker passes the connections of "
             "all IPv6 clients on as if they came from it"

@@ -51,6 +51,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def hides_clients(bind: IPv4Address | IPv6Address) -> bool:
+    """Tell whether Docker passes clients on from the address of the network's gateway."""
+    return isinstance(bind, IPv6Address) and not bind.is_loopback
+
+
 def addresses(bind: IPv4Address | IPv6Address) -> list[str]:
     """List the addresses on which a port is published: `::` stands for IPv4 as well."""
     return [ANY_IPV4, ANY_IPV6] if str(bind) == ANY_IPV6 else [str(bind)]

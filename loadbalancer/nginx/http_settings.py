@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 
-from loadbalancer.config import units
+from loadbalancer.config import host_ports, units
 from loadbalancer.config.host_ports import LISTENING_PORT
 from loadbalancer.config.model import Settings
 
@@ -43,11 +43,11 @@ def _trusted(settings: Settings, gateway: str) -> Iterator[str]:
 
     Where clients come by the gateway, it is in none of them: anybody would be believed.
     """
-    outside = settings.bind.version == 6 and not settings.bind.is_loopback  # noqa: PLR2004
+    hidden = host_ports.hides_clients(settings.bind)
     for one in settings.trusted_proxies:
         if one.is_loopback:
             yield from [gateway] if gateway else []
-        elif outside and gateway and isinstance(one, IPv4Network) and IPv4Address(gateway) in one:
+        elif hidden and gateway and isinstance(one, IPv4Network) and IPv4Address(gateway) in one:
             yield from map(str, one.address_exclude(IPv4Network(gateway)))
         else:
             yield str(one)

@@ -1,7 +1,6 @@
 """Weights that change while nginx runs: exact at once, without a reload."""
 
 import re
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,9 +8,11 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from loadbalancer.config.host_ports import LISTENING_PORT
 from loadbalancer.engine import exec
 from loadbalancer.nginx.live_files import LiveFiles
 from loadbalancer.nginx.live_route import LiveRoute
+from tests.apps.conformance.wire import Wire
 from tests.apps.containers import PATIENCE, wait_for
 from tests.apps.proxy import Proxy, new_id
 
@@ -77,32 +78,20 @@ def test_a_websocket_stays_open_over_changes_of_weights_and_a_reload(weighted: P
         "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"X-Request-ID: {id_}\r\n\r\n"
     )
-    with weighted.connect(request.encode()) as client:
+    with Wire((weighted.address, LISTENING_PORT)) as client:
 
         def echoed(data: bytes) -> bytes:
-            client.sendall(data)
-            return receive(client, len(data))
+            client.send(data)
+            return client.exactly(len(data))
 
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += receive(client, 1)
-        assert head.startswith(b"HTTP/1.1 101 ")
+        client.send(request.encode())
+        assert client.head().status == 101
         assert echoed(b"one") == b"one"
         LiveRoute(weighted.container).apply(text(weighted, 3, 7))
         assert echoed(b"two") == b"two"
         weighted.configure(http={"maxBody": "7MB"})
         assert echoed(b"three" * 20_000) == b"three" * 20_000
     assert weighted.wait_for_record(id_)["status"] == 101
-
-
-def receive(client: socket.socket, count: int) -> bytes:
-    """Read so many bytes."""
-    found = b""
-    while len(found) < count:
-        piece = client.recv(count - len(found))
-        assert piece, f"end after {found!r}"
-        found += piece
-    return found
 
 
 def test_later_weights_stay_when_nginx_reloads_or_starts_again(weighted: Proxy) -> None:
